@@ -1,0 +1,1 @@
+"""Language models as agents: token-exact conversations, tokenizers, generation, models."""

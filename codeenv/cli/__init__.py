@@ -1,0 +1,67 @@
+"""The command line: `codeenv VERB ...`. One module a verb; each has a `main` whose annotated parameters are the flags.
+
+A verb's `main` returns the exit status (None is 0). Errors for people are `CodeenvError`: one sentence on standard error,
+status 2. Ctrl-C ends with one sentence and status 130.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from codeenv.errors import CodeenvError
+
+__all__ = ["VERBS", "main"]
+
+VERBS = {
+    "doctor": "say what works on this machine",
+    "judge": "judge a program against a problem",
+    "list": "list the registered environments",
+    "rollout": "run an agent in an environment and record the episodes",
+}
+"""Verb to one-line summary; the module of a verb is `codeenv.cli.<verb>` (`list` lives in `codeenv.cli.list_envs`)."""
+
+_MODULES = {"list": "list_envs"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb and return the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if arguments else 2
+    if arguments[0] == "--version":
+        from codeenv import __version__
+
+        print(f"codeenv {__version__}")
+        return 0
+    verb = arguments[0]
+    if verb not in VERBS:
+        print(f"codeenv: there is no verb {verb!r}; use one of {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    try:
+        module = importlib.import_module(f"codeenv.cli.{_MODULES.get(verb, verb)}")
+        return _call(module.main, verb, arguments[1:]) or 0
+    except CodeenvError as error:
+        print(f"codeenv {verb}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"codeenv {verb}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at exit
+        return 141
+
+
+def _call(function: Callable[..., int | None], verb: str, arguments: Sequence[str]) -> int | None:
+    import tyro
+
+    return tyro.cli(function, prog=f"codeenv {verb}", args=list(arguments))
+
+
+def _usage() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items()]
+    return "usage: codeenv VERB [OPTIONS]\n\n" + "\n".join(lines) + "\n\ncodeenv VERB --help describes a verb."

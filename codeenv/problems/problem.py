@@ -1,0 +1,314 @@
+"""What is asked: a problem, its tests, its limits and the way its answers are compared.
+
+Everything here is a frozen dataclass that is validated once, at the edge (`Problem.from_dict`); the code behind it trusts it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeAlias
+
+from codeenv.errors import CodeenvError
+from codeenv.problems.plain import PlainDataError, from_json, to_json
+
+__all__ = ["CallTest", "Checker", "CodeTest", "Limits", "Problem", "ProblemError", "StdioTest", "Test"]
+
+Mode: TypeAlias = Literal["stdio", "call"]
+
+
+class ProblemError(CodeenvError, ValueError):
+    """A problem row is malformed. The message names the row, the field, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class StdioTest:
+    """A test that feeds `input` to standard input and compares standard output with `output`."""
+
+    input: str
+    output: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"input": self.input, "output": self.output}
+
+
+@dataclass(frozen=True, slots=True)
+class CallTest:
+    """A test that calls the entry point with plain data and compares the returned value with `expected`."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    expected: Any = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "args": [to_json(arg) for arg in self.args],
+            "kwargs": {name: to_json(value) for name, value in self.kwargs.items()},
+            "expected": to_json(self.expected),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CodeTest:
+    """A test in trusted code, such as HumanEval's `check(candidate)`, assert lines, or `unittest` classes.
+
+    The code runs in a process of its own and reaches the submission through a proxy.
+    """
+
+    code: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"code": self.code}
+
+
+Test: TypeAlias = StdioTest | CallTest | CodeTest
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of one test. The defaults are RLEF's (arXiv 2410.02089, section 3.1): 10 s and 1 GB a test.
+
+    Attributes:
+        time_limit_s: CPU seconds of one test; wall time is only a backstop.
+        memory_mb: address space in MiB.
+        output_kb: KiB kept of standard output, and of standard error; more is an output-limit verdict.
+    """
+
+    time_limit_s: float = 10.0
+    memory_mb: int = 1024
+    output_kb: int = 16384
+
+    def __post_init__(self) -> None:
+        if not _is_number(self.time_limit_s) or not 0.01 <= self.time_limit_s <= 3600:
+            raise ProblemError(f"time_limit_s is {self.time_limit_s!r}; use seconds between 0.01 and 3600")
+        if not _is_int(self.memory_mb) or not 16 <= self.memory_mb <= 1 << 20:
+            raise ProblemError(f"memory_mb is {self.memory_mb!r}; use a whole number of MiB between 16 and 1048576")
+        if not _is_int(self.output_kb) or not 1 <= self.output_kb <= 1 << 20:
+            raise ProblemError(f"output_kb is {self.output_kb!r}; use a whole number of KiB between 1 and 1048576")
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """How an answer is compared with the expected one.
+
+    Attributes:
+        kind: `tokens` compares whitespace-separated tokens, ignoring case, numbers within `absolute` (the rule of the
+            CodeContests executor that RLEF uses); `exact` compares text or values as they are; `float` compares tokens, numbers within
+            `absolute` or `relative`; `unordered_lines` compares lines as a multiset; `program` asks the custom checker in `program`.
+        absolute: absolute tolerance between numbers.
+        relative: relative tolerance between numbers.
+        case_sensitive: whether letter case counts in token comparison.
+        program: Python source of a custom checker, run in the sandbox; only for kind `program`.
+
+    Returned values (call tests) are compared by type and value; floats within the tolerance, except for kind `exact`.
+    """
+
+    kind: Literal["tokens", "exact", "float", "unordered_lines", "program"] = "tokens"
+    absolute: float = 1e-5
+    relative: float = 0.0
+    case_sensitive: bool = False
+    program: str | None = None
+
+    def __post_init__(self) -> None:
+        kinds = ("tokens", "exact", "float", "unordered_lines", "program")
+        if self.kind not in kinds:
+            raise ProblemError(f"checker kind is {self.kind!r}; use one of {', '.join(kinds)}")
+        for name in ("absolute", "relative"):
+            value = getattr(self, name)
+            if not _is_number(value) or value < 0:
+                raise ProblemError(f"checker {name} tolerance is {value!r}; use a number >= 0")
+        if not isinstance(self.case_sensitive, bool):
+            raise ProblemError(f"checker case_sensitive is {self.case_sensitive!r}; use true or false")
+        if (self.kind == "program") != isinstance(self.program, str):
+            raise ProblemError("checker kind 'program' needs the checker's source in 'program', and only that kind has one")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A programming problem with public tests (shown as feedback) and private tests (decide the reward).
+
+    Attributes:
+        id: unique name, such as `HumanEval/0`.
+        statement: the text that the agent reads.
+        mode: `stdio` (the submission is a program) or `call` (it defines `entry_point`).
+        entry_point: the function, class or `Class().method` that tests call; `None` in stdio mode.
+        starter_code: code that the statement gives and that test code may rely on (helpers, imports).
+        public_tests: tests whose failures are shown to the agent and that end the episode when they all pass.
+        private_tests: tests that decide the reward; never shown.
+        limits: resources of each test.
+        checker: comparison rule.
+        difficulty: 0.0 (easiest) to 1.0, or `None` if unknown.
+        tags, source, license: provenance.
+        correct_solutions: known right programs.
+        incorrect_solutions: known wrong programs.
+    """
+
+    id: str
+    statement: str
+    mode: Mode
+    entry_point: str | None = None
+    starter_code: str = ""
+    public_tests: tuple[Test, ...] = ()
+    private_tests: tuple[Test, ...] = ()
+    limits: Limits = Limits()
+    checker: Checker = Checker()
+    difficulty: float | None = None
+    tags: tuple[str, ...] = ()
+    source: str = ""
+    license: str = ""
+    correct_solutions: tuple[str, ...] = ()
+    incorrect_solutions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.id, str) or not self.id:
+            raise ProblemError(f"problem id is {self.id!r}; use a non-empty text")
+        if self.mode not in ("stdio", "call"):
+            raise ProblemError(f"problem {self.id!r}: mode is {self.mode!r}; use 'stdio' or 'call'")
+        if self.mode == "call" and not self.entry_point:
+            raise ProblemError(f"problem {self.id!r}: mode 'call' needs an entry_point, the function that tests call")
+        if not self.public_tests and not self.private_tests:
+            raise ProblemError(f"problem {self.id!r}: it has no tests; give public_tests or private_tests")
+        allowed = (StdioTest,) if self.mode == "stdio" else (CallTest, CodeTest)
+        for name in ("public_tests", "private_tests"):
+            for index, test in enumerate(getattr(self, name)):
+                if not isinstance(test, allowed):
+                    raise ProblemError(
+                        f"problem {self.id!r}: {name}[{index}] is a {type(test).__name__}, which mode {self.mode!r} cannot run"
+                    )
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any]) -> Problem:
+        """Build a problem from a JSON row (the names are the fields; values in tests may use the tags of `plain`).
+
+        Raises:
+            ProblemError: with the row's id, the field and its value.
+        """
+        if not isinstance(row, Mapping):
+            raise ProblemError(f"a problem row must be a JSON object, got {type(row).__name__}")
+        where = f"problem {row.get('id', '<no id>')!r}"
+        known = {item.name for item in fields(cls)}
+        if unknown := sorted(set(map(str, row)) - known):
+            raise ProblemError(f"{where}: unknown field {unknown[0]!r}; known fields are {', '.join(sorted(known))}")
+        for name in ("id", "statement", "mode"):
+            if name not in row:
+                raise ProblemError(f"{where}: field {name!r} is missing")
+        values: dict[str, Any] = dict(row)
+        for name in ("id", "statement", "starter_code", "source", "license"):
+            _require(where, name, values.get(name, ""), str)
+        if values.get("entry_point") is not None:
+            _require(where, "entry_point", values["entry_point"], str)
+        for name in ("tags", "correct_solutions", "incorrect_solutions"):
+            if name in values:
+                items = values[name]
+                _require(where, name, items, (list, tuple))
+                for index, item in enumerate(items):
+                    _require(where, f"{name}[{index}]", item, str)
+                values[name] = tuple(items)
+        difficulty = values.get("difficulty")
+        if difficulty is not None and not _is_number(difficulty):
+            raise ProblemError(f"{where}: field 'difficulty' is {difficulty!r}; use a number or null")
+        for name in ("public_tests", "private_tests"):
+            rows = values.get(name, ())
+            _require(where, name, rows, (list, tuple))
+            values[name] = tuple(_test_from_dict(f"{where}: {name}[{index}]", test) for index, test in enumerate(rows))
+        for name, kind in (("limits", Limits), ("checker", Checker)):
+            if name in values:
+                values[name] = _part_from_dict(where, name, kind, values[name])
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON row that `from_dict` reads back to an equal problem."""
+        return {
+            "id": self.id,
+            "statement": self.statement,
+            "mode": self.mode,
+            "entry_point": self.entry_point,
+            "starter_code": self.starter_code,
+            "public_tests": [test.to_dict() for test in self.public_tests],
+            "private_tests": [test.to_dict() for test in self.private_tests],
+            "limits": _part_to_dict(self.limits),
+            "checker": _part_to_dict(self.checker),
+            "difficulty": self.difficulty,
+            "tags": list(self.tags),
+            "source": self.source,
+            "license": self.license,
+            "correct_solutions": list(self.correct_solutions),
+            "incorrect_solutions": list(self.incorrect_solutions),
+        }
+
+    def tests(self, which: Literal["public", "private", "all"]) -> tuple[Test, ...]:
+        """Return the public, the private, or all tests (public first)."""
+        if which == "public":
+            return self.public_tests
+        if which == "private":
+            return self.private_tests
+        if which == "all":
+            return self.public_tests + self.private_tests
+        raise ValueError(f"tests is {which!r}; use 'public', 'private' or 'all'")
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
+def _require(where: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
+    if not isinstance(value, kind):
+        wanted = "a list" if kind == (list, tuple) else "a text"
+        raise ProblemError(f"{where}: field {name!r} is {_short(value)}; it must be {wanted}")
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _test_from_dict(where: str, row: Any) -> Test:
+    if not isinstance(row, Mapping):
+        raise ProblemError(f"{where} is {_short(row)}; it must be an object with input/output, args/expected, or code")
+    names = set(row)
+    if names == {"input", "output"}:
+        for name in ("input", "output"):
+            _require(where, name, row[name], str)
+        return StdioTest(row["input"], row["output"])
+    if names == {"code"}:
+        _require(where, "code", row["code"], str)
+        return CodeTest(row["code"])
+    if "args" in names and "expected" in names and names <= {"args", "kwargs", "expected"}:
+        _require(where, "args", row["args"], (list, tuple))
+        kwargs = row.get("kwargs", {})
+        if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+            raise ProblemError(f"{where}: field 'kwargs' is {_short(kwargs)}; it must be an object")
+        try:
+            return CallTest(
+                tuple(from_json(arg) for arg in row["args"]),
+                {name: from_json(value) for name, value in kwargs.items()},
+                from_json(row["expected"]),
+            )
+        except PlainDataError as error:
+            raise ProblemError(f"{where}: {error}") from None
+    raise ProblemError(
+        f"{where} has the fields {sorted(map(str, names))}; use input and output, args, kwargs and expected, or code"
+    )
+
+
+def _part_from_dict(where: str, name: str, kind: type, row: Any) -> Any:
+    if isinstance(row, kind):
+        return row
+    if not isinstance(row, Mapping):
+        raise ProblemError(f"{where}: field {name!r} is {_short(row)}; it must be an object")
+    known = [item.name for item in fields(kind)]
+    if unknown := sorted(set(map(str, row)) - set(known)):
+        raise ProblemError(f"{where}: unknown field {name}.{unknown[0]}; known fields are {', '.join(known)}")
+    try:
+        return kind(**row)
+    except ProblemError as error:
+        raise ProblemError(f"{where}: {error}") from None
+
+
+def _part_to_dict(part: Sequence[Any] | Any) -> dict[str, Any]:
+    return {item.name: getattr(part, item.name) for item in fields(part)}

@@ -1,0 +1,1 @@
+"""Where untrusted code runs. The only package that touches the operating system."""

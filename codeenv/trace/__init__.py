@@ -1,0 +1,1 @@
+"""What happened inside a run: instrumentation, events, renderings, training targets."""
