@@ -22,6 +22,14 @@ class ProblemError(CodeenvError, ValueError):
     """A problem row is malformed. The message names the row, the field, its value and what is allowed."""
 
 
+def _is_int(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
+
+
 @dataclass(frozen=True, slots=True)
 class StdioTest:
     """A test that feeds `input` to standard input and compares standard output with `output`."""
@@ -246,14 +254,6 @@ class Problem:
         if which == "all":
             return self.public_tests + self.private_tests
         raise ValueError(f"tests is {which!r}; use 'public', 'private' or 'all'")
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return (_is_int(value) or isinstance(value, float)) and math.isfinite(value)
 
 
 def _require(where: str, name: str, value: Any, kind: type | tuple[type, ...]) -> None:
