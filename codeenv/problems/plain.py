@@ -120,9 +120,7 @@ def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 
     if kind is float:
         return _float_equal(left, right, absolute, relative)
     if kind is complex:
-        return _float_equal(left.real, right.real, absolute, relative) and _float_equal(
-            left.imag, right.imag, absolute, relative
-        )
+        return _float_equal(left.real, right.real, absolute, relative) and _float_equal(left.imag, right.imag, absolute, relative)
     if kind in (list, tuple):
         return len(left) == len(right) and all(
             plain_equal(one, other, absolute, relative) for one, other in zip(left, right, strict=True)

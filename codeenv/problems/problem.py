@@ -6,7 +6,7 @@ Everything here is a frozen dataclass that is validated once, at the edge (`Prob
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
@@ -102,8 +102,9 @@ class Checker:
 
     Attributes:
         kind: `tokens` compares whitespace-separated tokens, ignoring case, numbers within `absolute` (the rule of the
-            CodeContests executor that RLEF uses); `exact` compares text or values as they are; `float` compares tokens, numbers within
-            `absolute` or `relative`; `unordered_lines` compares lines as a multiset; `program` asks the custom checker in `program`.
+            CodeContests executor that RLEF uses); `exact` compares text or values as they are; `float` compares tokens,
+            numbers within `absolute` or `relative`; `unordered_lines` compares lines as a multiset; `program` asks the
+            custom checker in `program`.
         absolute: absolute tolerance between numbers.
         relative: relative tolerance between numbers.
         case_sensitive: whether letter case counts in token comparison.
@@ -310,5 +311,5 @@ def _part_from_dict(where: str, name: str, kind: type, row: Any) -> Any:
         raise ProblemError(f"{where}: {error}") from None
 
 
-def _part_to_dict(part: Sequence[Any] | Any) -> dict[str, Any]:
+def _part_to_dict(part: Limits | Checker) -> dict[str, Any]:
     return {item.name: getattr(part, item.name) for item in fields(part)}

@@ -1,0 +1,53 @@
+"""From a response to the program in it."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["extract_code", "fence"]
+
+_FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$", re.MULTILINE)
+_PYTHON = {"python", "py", "python3", "py3"}
+
+
+def extract_code(response: str, require_fence: bool = True) -> str | None:
+    """Return the program in a response, or `None` if there is none.
+
+    It is the last closed fenced block marked as Python, else the last closed fenced block. Without any fence, the whole
+    response is taken if `require_fence` is off (whether it is Python, the compiler in the sandbox decides). A block that is
+    never closed was cut off and does not count.
+
+    >>> extract_code("Try this:\\n```python\\nprint(1)\\n```\\nIt prints 1.")
+    'print(1)\\n'
+    >>> extract_code("no code here") is None
+    True
+    """
+    blocks: list[tuple[str, str]] = []
+    position = 0
+    opened = False
+    while opening := _FENCE.search(response, position):
+        opened = True
+        mark, language = opening.group(1), opening.group(2).lower()
+        closing = re.compile(rf"^[ \t]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
+        end = closing.search(response, opening.end())
+        if end is None:
+            break
+        blocks.append((language, response[min(opening.end() + 1, end.start()) : end.start()]))
+        position = end.end()
+    if blocks:
+        python = [body for language, body in blocks if language in _PYTHON]
+        return python[-1] if python else blocks[-1][1]
+    if require_fence or opened or not response.strip():
+        return None
+    return response
+
+
+def fence(source: str) -> str:
+    """Return a response that submits `source`: a fenced block that `extract_code` reads back, whatever the source holds.
+
+    >>> extract_code(fence("print('```')\\n"))
+    "print('```')\\n"
+    """
+    runs = [len(run) for run in re.findall(r"`{3,}", source)]
+    mark = "`" * max([3, *(run + 1 for run in runs)])
+    return f"{mark}python\n{source}{'' if source.endswith(chr(10)) else chr(10)}{mark}"
