@@ -1,0 +1,125 @@
+"""Collecting episodes: the policy writes, the environment judges, both turn by turn for a whole batch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from transformers import PreTrainedModel
+
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.generation import Sampling, TurnSampler
+from codeenv.agents.lm.tokens import TokenConversation
+from codeenv.batch import EpisodeBatch
+from codeenv.episode import EnvConfig, Episode
+from codeenv.judge import Judge
+from codeenv.problems import Problem
+from codeenv.rollout.conversation import feedback_message
+
+__all__ = ["Collection", "Played", "collect"]
+
+
+@dataclass(slots=True)
+class Played:
+    """One episode as the learner sees it.
+
+    Attributes:
+        episode: the environment's record.
+        conversation: the tokens; in independent sampling those of the last attempt.
+    """
+
+    episode: Episode
+    conversation: TokenConversation
+
+    @property
+    def rewards(self) -> list[float]:
+        """The task's reward of each turn."""
+        return [turn.reward for turn in self.episode.turns]
+
+    @property
+    def solved(self) -> bool:
+        return bool(self.episode.turns and self.episode.turns[-1].outcome.solved)
+
+
+@dataclass(slots=True)
+class Collection:
+    """Episodes of one collection, and where the time went.
+
+    Attributes:
+        played: the finished episodes.
+        judge_errors: episodes that the judge could not judge; they are left out of `played`.
+        generation_s, judge_s: wall seconds.
+        generation_cpu_s, judge_cpu_s: CPU seconds of this process.
+    """
+
+    played: list[Played] = field(default_factory=list)
+    judge_errors: int = 0
+    generation_s: float = 0.0
+    judge_s: float = 0.0
+    generation_cpu_s: float = 0.0
+    judge_cpu_s: float = 0.0
+
+    @property
+    def solve_rate(self) -> float:
+        return sum(one.solved for one in self.played) / max(1, len(self.played))
+
+    @property
+    def samples(self) -> int:
+        """Number of responses."""
+        return sum(len(one.episode.turns) for one in self.played)
+
+
+def collect(
+    policy: PreTrainedModel,
+    chat: ChatFormat,
+    problems: Sequence[Problem],
+    judge: Judge,
+    env: EnvConfig,
+    sampling: Sampling,
+    generator: torch.Generator,
+    independent: bool = False,
+) -> Collection:
+    """Play one episode on each problem.
+
+    Args:
+        independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same budget, of which the
+            first that passes the public tests is the answer.
+    """
+    collection = Collection()
+    batch = EpisodeBatch(problems, judge, env)
+    openings = [chat.opening(observation["problem"]) for observation in batch.observations]
+    conversations = [_opened(opening) for opening in openings]
+    sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator)
+    while live := batch.live:
+        wall, cpu = time.perf_counter(), time.process_time()
+        sampler.respond(live)
+        responses = {index: chat.text(conversations[index].response(-1)) for index in live}
+        collection.generation_s += time.perf_counter() - wall
+        collection.generation_cpu_s += time.process_time() - cpu
+        wall, cpu = time.perf_counter(), time.process_time()
+        steps = batch.step(responses)
+        collection.judge_s += time.perf_counter() - wall
+        collection.judge_cpu_s += time.process_time() - cpu
+        if independent:
+            for index in batch.live:
+                conversations[index] = _opened(openings[index])
+            sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator)
+            continue
+        for index in batch.live:
+            seen = steps[index].observation
+            stopped = conversations[index].spans[-1].finish == "stop"
+            conversations[index].add_environment(chat.follow_up(feedback_message(seen["feedback"], seen["trace"]), stopped))
+    for episode, conversation in zip(batch.episodes, conversations, strict=True):
+        if episode.truncated:
+            collection.judge_errors += 1
+        else:
+            collection.played.append(Played(episode, conversation))
+    return collection
+
+
+def _opened(ids: Sequence[int]) -> TokenConversation:
+    conversation = TokenConversation()
+    conversation.add_environment(ids)
+    return conversation

@@ -1,0 +1,98 @@
+"""The learner's settings. The defaults are the paper's (RLEF, arXiv 2410.02089, sections 2.2, 2.3 and appendix A).
+
+What the paper leaves open is marked "open" with our default. `MINI` names every deviation of the miniature.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from codeenv.errors import CodeenvError
+
+__all__ = ["MINI", "RLEFConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class RLEFConfig:
+    """How a policy is trained from the episodes that it plays. The task's own settings (turn limit, reward) are in `EnvConfig`.
+
+    Attributes:
+        iterations: collections; 12,000 gradient steps of the 8B model at 4 a collection.
+        episodes: episodes of one collection.
+        updates: gradient steps of one pass over a collection; each uses `episodes / updates` of them.
+        epochs: passes over a collection.
+        micro_batch: episodes of one forward pass; gradients are summed, so it changes memory and speed alone.
+        learning_rate, final_learning_rate: of the policy after warm-up, and where it goes linearly (`None`: constant; open).
+        warmup_updates: gradient steps over which the learning rates rise linearly.
+        critic_learning_rate: of the critic; `None` is the policy's (open).
+        critic_only_iterations: first collections that train the critic alone.
+        weight_decay, beta1, beta2: AdamW (the betas are open).
+        clip: epsilon of the clipped policy objective.
+        value_clip: alpha of the clipped value loss; `None` is plain squared error.
+        kl_coefficient: beta of the KL term inside the reward.
+        normalise_advantages: subtract the mean and divide by the standard deviation over the turns of the collection (scope open).
+        max_grad_norm: of either network (open).
+        temperature, top_p: of the sampler.
+        max_response_tokens, max_context_tokens: limits of one response and of a conversation (open).
+        recompute_logprobs: take the log-probabilities of the policy before the update from the trainer's own forward pass, so that the
+            sampler's enter only as those of the behaviour policy; off, the sampler's stand for both.
+    """
+
+    iterations: int = 3000
+    episodes: int = 1024
+    updates: int = 4
+    epochs: int = 1
+    micro_batch: int = 8
+    learning_rate: float = 2e-7
+    final_learning_rate: float | None = None
+    warmup_updates: int = 50
+    critic_learning_rate: float | None = None
+    critic_only_iterations: int = 0
+    weight_decay: float = 0.1
+    beta1: float = 0.9
+    beta2: float = 0.95
+    clip: float = 0.2
+    value_clip: float | None = 0.2
+    kl_coefficient: float = 0.05
+    normalise_advantages: bool = True
+    max_grad_norm: float = 1.0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_response_tokens: int = 1024
+    max_context_tokens: int = 8192
+    recompute_logprobs: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("iterations", "episodes", "updates", "epochs", "micro_batch", "max_response_tokens", "max_context_tokens"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise CodeenvError(f"{name} is {value!r}; use a whole number of at least 1")
+        if self.updates > self.episodes:
+            raise CodeenvError(f"updates is {self.updates}, more than the {self.episodes} episodes of a collection; lower it")
+        for name in ("learning_rate", "final_learning_rate", "critic_learning_rate"):
+            value = getattr(self, name)
+            if value is not None and not 0.0 < value < 1.0:
+                raise CodeenvError(f"{name} is {value!r}; use a number between 0 and 1, such as 2e-7 for an 8B model")
+        for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations"):
+            if getattr(self, name) < 0:
+                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number of at least 0")
+
+
+MINI = replace(
+    RLEFConfig(),
+    iterations=200,  # 51,200 episodes
+    episodes=256,
+    micro_batch=64,
+    learning_rate=1e-3,  # 165 thousand parameters from scratch need a far higher rate than 8 billion pre-trained ones
+    final_learning_rate=3e-4,
+    warmup_updates=40,
+    critic_learning_rate=2e-3,
+    critic_only_iterations=2,
+    weight_decay=0.0,
+    value_clip=None,
+    max_grad_norm=0.5,
+    max_response_tokens=12,
+    max_context_tokens=128,
+    recompute_logprobs=False,  # one float32 model samples and learns; the two differ by rounding alone
+)
+"""The settings of the miniature on two processor cores."""

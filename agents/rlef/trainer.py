@@ -1,0 +1,211 @@
+"""The RLEF learner: collect episodes, turn rewards into advantages, update policy and critic. It reads top to bottom.
+
+The method is RLEF's (arXiv 2410.02089, section 2): a token-level policy under the clipped objective, a turn-level critic in a network of its own, the
+KL to the initial policy inside the reward, Monte-Carlo returns, and one advantage for all tokens of a turn.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.generation import Sampling
+from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
+from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to_go, shaped_rewards
+from codeenv.agents.rlef.collect import Collection, collect
+from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.losses import policy_loss, value_loss
+from codeenv.agents.rlef.turns import TurnTable, build_turns
+from codeenv.episode import EnvConfig
+from codeenv.judge import Judge
+from codeenv.problems import Problem
+
+__all__ = ["Learner", "Metrics", "Targets"]
+
+ProblemSource = Callable[[int, int], Sequence[Problem]]
+"""Given the number of an iteration and a count: the problems of that collection. It must give the same ones each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What one collection teaches, computed once before its updates. K turns, M tokens.
+
+    Attributes:
+        old: (M,) log-probabilities of the policy before the update.
+        log_ratio: (K,) mean over a turn's tokens of log pi_old - log rho.
+        old_values: (K,) the critic before the update.
+        returns: (K,) KL-shaped reward-to-go.
+        advantages: (K,) returns - old_values, normalised if the settings say so.
+    """
+
+    old: Tensor
+    log_ratio: Tensor
+    old_values: Tensor
+    returns: Tensor
+    advantages: Tensor
+
+
+Metrics = dict[str, float]
+"""Numbers of one iteration, ready for JSON."""
+
+
+class Learner:
+    """Policy, critic, reference policy and their optimisers.
+
+    Args:
+        policy: a causal language model, trained in place; a frozen copy of it becomes the reference policy.
+        critic: a value network of its own.
+        chat: how texts become tokens.
+        env: the task's settings.
+        config: the learner's settings.
+        seed: of sampling and of the order of minibatches.
+    """
+
+    def __init__(
+        self, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, env: EnvConfig, config: RLEFConfig, seed: int
+    ) -> None:
+        check_head(policy)
+        self.policy = policy
+        self.critic = critic
+        self.reference = copy.deepcopy(policy).eval().requires_grad_(False)
+        self.chat = chat
+        self.env = env
+        self.config = config
+        self.iteration = 0
+        self.device = policy.device
+        self.sampling = Sampling(config.temperature, config.top_p, config.max_response_tokens, config.max_context_tokens)
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+        self.policy_optimizer = self._optimizer(policy, config.learning_rate)
+        self.critic_optimizer = self._optimizer(critic, config.critic_learning_rate or config.learning_rate)
+
+    def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
+        """Do one iteration: collect, learn, and return its numbers."""
+        start, start_cpu = time.perf_counter(), time.process_time()
+        collection = collect(
+            self.policy, self.chat, problems(self.iteration, self.config.episodes), judge, self.env, self.sampling, self.generator
+        )
+        metrics = self.learn(collection)
+        self.iteration += 1
+        metrics["iteration_s"] = time.perf_counter() - start
+        metrics["iteration_cpu_s"] = time.process_time() - start_cpu
+        return metrics
+
+    def learn(self, collection: Collection) -> Metrics:
+        """Update policy and critic on a collection."""
+        table = build_turns(collection.played, self.device)
+        targets = self.targets(table)
+        metrics = _collection_metrics(self.iteration, collection, table, targets)
+        sums: dict[str, float] = {}
+        steps = 0
+        for _ in range(self.config.epochs):
+            order = torch.randperm(len(table.conversations), generator=self.generator, device=self.device).tolist()
+            for part in range(self.config.updates):
+                episodes = order[part :: self.config.updates]
+                if not episodes:
+                    continue
+                for name, value in self._update(table, targets, episodes).items():
+                    sums[name] = sums.get(name, 0.0) + value
+                steps += 1
+        return metrics | {name: value / steps for name, value in sums.items()}
+
+    @torch.no_grad()
+    def targets(self, table: TurnTable) -> Targets:
+        """Return returns and advantages of a collection, from the policy and the critic as they are now."""
+        self.policy.eval()
+        self.critic.eval()
+        config = self.config
+        old = table.behaviour.clone()
+        reference = torch.zeros(table.tokens, device=self.device)
+        values = torch.zeros(table.turns, device=self.device)
+        for chunk in table.chunks(range(len(table.conversations)), config.micro_batch):
+            reference[chunk.tokens] = response_logprobs(self.reference, chunk.batch, config.temperature)[0]
+            values[chunk.turns] = self.critic(chunk.batch)
+            if config.recompute_logprobs:
+                old[chunk.tokens] = response_logprobs(self.policy, chunk.batch, config.temperature)[0]
+        log_ratio = mean_log_ratio(old, reference, table.token_turn, table.turns)
+        returns = rewards_to_go(shaped_rewards(table.rewards, log_ratio, config.kl_coefficient), table.episode)
+        advantages = returns - values
+        return Targets(old, log_ratio, values, returns, normalised(advantages) if config.normalise_advantages else advantages)
+
+    def _update(self, table: TurnTable, targets: Targets, episodes: Sequence[int]) -> Metrics:
+        """Do one gradient step of the critic and, unless it is the critic's turn alone, one of the policy."""
+        config = self.config
+        tokens = sum(table.token_start[index + 1] - table.token_start[index] for index in episodes)
+        turns = sum(table.turn_start[index + 1] - table.turn_start[index] for index in episodes)
+        with_policy = self.iteration >= config.critic_only_iterations and tokens > 0
+        sums = dict.fromkeys(("policy_loss", "value_loss", "clipped", "entropy"), 0.0)
+        self.policy_optimizer.zero_grad(set_to_none=True)
+        self.critic_optimizer.zero_grad(set_to_none=True)
+        self.policy.train()
+        self.critic.train()
+        for chunk in table.chunks(episodes, config.micro_batch):
+            values = value_loss(
+                self.critic(chunk.batch), targets.old_values[chunk.turns], targets.returns[chunk.turns], config.value_clip
+            )
+            (values.sum() / turns).backward()
+            sums["value_loss"] += float(values.detach().sum()) / turns
+            if with_policy:
+                logprobs, entropy = response_logprobs(self.policy, chunk.batch, config.temperature)
+                advantages = targets.advantages[table.token_turn[chunk.tokens]]
+                old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
+                loss, clipped = policy_loss(logprobs, old, behaviour, advantages, config.clip)
+                (loss.sum() / tokens).backward()  # the mean over the tokens of the whole minibatch
+                sums["policy_loss"] += float(loss.detach().sum()) / tokens
+                sums["clipped"] += float(clipped.sum()) / tokens
+                sums["entropy"] += float(entropy.sum()) / tokens
+        sums["critic_grad_norm"] = self._apply(self.critic, self.critic_optimizer, config.critic_learning_rate)
+        if with_policy:
+            sums["policy_grad_norm"] = self._apply(self.policy, self.policy_optimizer, config.learning_rate)
+        return sums
+
+    def _apply(self, model: nn.Module, optimizer: torch.optim.Optimizer, peak: float | None) -> float:
+        norm = nn.utils.clip_grad_norm_(model.parameters(), self.config.max_grad_norm)
+        state = optimizer.param_groups[0]
+        state["taken"] = state.get("taken", 0) + 1
+        state["lr"] = self._rate(peak or self.config.learning_rate, state["taken"], policy=model is self.policy)
+        optimizer.step()
+        return float(norm)
+
+    def _rate(self, peak: float, taken: int, policy: bool) -> float:
+        """Return the learning rate of a 1-based gradient step: a linear rise, then constant or a linear fall."""
+        rise = min(1.0, taken / max(1, self.config.warmup_updates)) if policy else 1.0
+        final = self.config.final_learning_rate
+        if not policy or final is None:
+            return peak * rise
+        total = self.config.iterations * self.config.updates * self.config.epochs
+        return rise * (peak + (final - peak) * min(1.0, taken / total))
+
+    def _optimizer(self, model: nn.Module, rate: float) -> torch.optim.AdamW:
+        config = self.config
+        return torch.optim.AdamW(
+            model.parameters(), lr=rate, betas=(config.beta1, config.beta2), weight_decay=config.weight_decay
+        )
+
+
+def _collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
+    returns, values = targets.returns, targets.old_values
+    variance = float(returns.var(unbiased=False))
+    explained = 1.0 - float((returns - values).var(unbiased=False)) / variance if variance > 0 else 0.0
+    invalid = [not turn.outcome.valid for one in collection.played for turn in one.episode.turns]
+    return {
+        "iteration": iteration,
+        "episodes": len(collection.played),
+        "judge_errors": collection.judge_errors,
+        "solve_rate": collection.solve_rate,
+        "turns": table.turns / max(1, len(collection.played)),
+        "tokens": table.tokens,
+        "invalid_turns": sum(invalid) / max(1, len(invalid)),
+        "reward": float(table.rewards.sum()) / max(1, len(collection.played)),
+        "kl": float(targets.log_ratio.mean()),
+        "explained_variance": explained,
+        "generation_s": collection.generation_s,
+        "judge_s": collection.judge_s,
+        "judge_cpu_s": collection.judge_cpu_s,
+    }
