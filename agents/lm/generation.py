@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ class _Block:
         index = torch.tensor(keep, device=self.mask.device)
         cache = DynamicCache()
         for number, layer in enumerate(self.cache.layers):
-            cache.update(layer.keys[index], layer.values[index], number)  # type: ignore[index]
+            keys, values = _states(layer)
+            cache.update(keys[index], values[index], number)
         return _Block([self.rows[position] for position in keep], cache, self.mask[index])
 
 
@@ -64,7 +66,7 @@ class TurnSampler:
     """Writes the next response of some conversations of a batch, turn after turn.
 
     Each call reads only the tokens that were added since the last one; a conversation that is left out of a call is left
-    out for good. The sampled distribution is that of the model at the given temperature and top-p, and the recorded log-probabilities are its own.
+    out for good. The recorded log-probabilities are those of the distribution drawn from, at its temperature and top-p.
 
     Args:
         model: a causal language model; it is used in evaluation mode.
@@ -155,9 +157,9 @@ class TurnSampler:
             width = max(part.mask.shape[1] for part in parts)
             cache = DynamicCache()
             for number in range(len(parts[0].cache.layers)):
-                keys = [_pad_left(part.cache.layers[number].keys, width) for part in parts]
-                values = [_pad_left(part.cache.layers[number].values, width) for part in parts]
-                cache.update(torch.cat(keys), torch.cat(values), number)
+                states = [_states(part.cache.layers[number]) for part in parts]
+                keys, values = (torch.cat([_pad_left(pair[kind], width) for pair in states]) for kind in (0, 1))
+                cache.update(keys, values, number)
             mask = torch.cat([torch.nn.functional.pad(part.mask, (width - part.mask.shape[1], 0)) for part in parts])
             merged = _Block([row for part in parts for row in part.rows], cache, mask)
         place = {row: position for position, row in enumerate(merged.rows)}
@@ -201,6 +203,11 @@ class TurnSampler:
             logprobs = torch.log_softmax(logprobs.masked_fill(dropped, -torch.inf), dim=-1)
         tokens = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
         return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
+
+
+def _states(layer: Any) -> tuple[Tensor, Tensor]:
+    """Return the keys and values of a cache layer, each (rows, heads, slots, size)."""
+    return layer.keys, layer.values
 
 
 def _pad_left(states: Tensor, width: int) -> Tensor:

@@ -1,7 +1,7 @@
 """Log-probabilities of given responses, and values at given positions: the trainer's side of the model.
 
-Logits are computed only where a sampled token is predicted, which for real vocabularies is most of the memory of a step. Batches are
-padded on the right, so that causal attention alone keeps padding out and no mask is needed.
+Logits are computed only where a sampled token is predicted: for real vocabularies they are most of the memory of a step.
+Batches are padded on the right, so that causal attention alone keeps padding out and no mask is needed.
 """
 
 from __future__ import annotations

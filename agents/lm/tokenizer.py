@@ -1,7 +1,8 @@
 """A tokenizer made from a list of pieces: greedy longest match, as a Hugging Face fast tokenizer.
 
 For miniature policies whose vocabulary is known beforehand. Environment text can never produce a special token: it is
-encoded with `split_special_tokens=True`, and the special tokens' characters are outside the alphabet, which the normalizer enforces.
+encoded with `split_special_tokens=True`, and the normalizer replaces every character outside the alphabet, among them those
+of the special tokens.
 """
 
 from __future__ import annotations

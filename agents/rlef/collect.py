@@ -84,8 +84,8 @@ def collect(
     """Play one episode on each problem.
 
     Args:
-        independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same budget, of which the
-            first that passes the public tests is the answer.
+        independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same
+            budget, of which the first that passes the public tests is the answer.
     """
     collection = Collection()
     batch = EpisodeBatch(problems, judge, env)

@@ -30,12 +30,12 @@ class RLEFConfig:
         clip: epsilon of the clipped policy objective.
         value_clip: alpha of the clipped value loss; `None` is plain squared error.
         kl_coefficient: beta of the KL term inside the reward.
-        normalise_advantages: subtract the mean and divide by the standard deviation over the turns of the collection (scope open).
+        normalise_advantages: to mean 0 and standard deviation 1 over the turns of the collection (scope open).
         max_grad_norm: of either network (open).
         temperature, top_p: of the sampler.
         max_response_tokens, max_context_tokens: limits of one response and of a conversation (open).
-        recompute_logprobs: take the log-probabilities of the policy before the update from the trainer's own forward pass, so that the
-            sampler's enter only as those of the behaviour policy; off, the sampler's stand for both.
+        recompute_logprobs: take the log-probabilities of the policy before the update from the trainer's own forward pass,
+            so that the sampler's enter only as those of the behaviour policy; off, the sampler's stand for both.
     """
 
     iterations: int = 3000

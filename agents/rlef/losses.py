@@ -8,13 +8,11 @@ from torch import Tensor
 __all__ = ["policy_loss", "value_loss"]
 
 
-def policy_loss(
-    logprobs: Tensor, old: Tensor, behaviour: Tensor, advantages: Tensor, clip: float
-) -> tuple[Tensor, Tensor]:
+def policy_loss(logprobs: Tensor, old: Tensor, behaviour: Tensor, advantages: Tensor, clip: float) -> tuple[Tensor, Tensor]:
     """Return the clipped policy loss of each token and whether its ratio was clipped, both (M,).
 
-    The ratio is (pi / pi_old) * stop_gradient(min(pi / pi_behaviour, 1)): the second factor discounts tokens that the current policy would
-    hardly draw any more, which matters when they were sampled by an older one.
+    The ratio is (pi / pi_old) * stop_gradient(min(pi / pi_behaviour, 1)): the second factor discounts tokens that the current
+    policy would hardly draw any more, which matters when they were sampled by an older one.
 
     Args:
         logprobs: (M,) under the policy that is trained.

@@ -32,7 +32,18 @@ from codeenv.problems.procedural.mini import (
 
 __all__ = ["MiniDocuments", "bare_feedback", "build_tokenizer", "env_config", "random_feedback", "true_report"]
 
-_PIECES = ("wrong", "wrong: f(", ") gave (", ") raised (", ") not (", " diff ", "invalid code", "TypeError", "ValueError", "AttributeError")
+_PIECES = (
+    "wrong",
+    "wrong: f(",
+    ") gave (",
+    ") raised (",
+    ") not (",
+    " diff ",
+    "invalid code",
+    "TypeError",
+    "ValueError",
+    "AttributeError",
+)
 _NUMBERS = (*map(str, range(21)), *(f"{number:+d}" for number in range(-31, 32)))
 
 _ERRORS = (  # what a program of the row's input form raises when it is called in the column's
@@ -81,10 +92,10 @@ def bare_feedback(context: FeedbackContext) -> str:
 
 
 def random_feedback(context: FeedbackContext) -> str:
-    """Return feedback of the true form about something else: another hidden program that fits the statement, failed by a third one.
+    """Return feedback of the true form about something else: another program that fits the statement, failed by a third one.
 
-    Feedback from an unrelated problem would contradict the statement, which alone lowers the solve rate. The draw depends on the problem,
-    the program and the turn alone.
+    Feedback from an unrelated problem would contradict the statement, which alone lowers the solve rate. The draw depends on
+    the problem, the program and the turn alone.
     """
     task = parse(context.problem.id)
     key = f"{context.problem.id}\n{context.source}\n{context.turn}".encode()
@@ -105,8 +116,9 @@ def _fitting(program: Program, mask: str) -> tuple[Program, ...]:
 class MiniDocuments:
     """Supervised conversations of the train split.
 
-    Most are a statement and its program. The others show the form of several turns, but each attempt is drawn uniformly from the train programs
-    that fit the statement, independent of the feedback shown: the policy learns the format, and nothing about the use of feedback.
+    Most are a statement and its program. The others show the form of several turns, but each attempt is drawn uniformly from
+    the train programs that fit the statement, independent of the feedback shown: the policy learns the format, and nothing
+    about the use of feedback.
 
     Args:
         chat: the tokens' format.

@@ -69,7 +69,7 @@ def train_supervised(
         logprobs, _ = response_logprobs(model, build_batch(batch, pad_id=0, device=device))
         loss = -logprobs.mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
         for group in optimizer.param_groups:
             group["lr"] = config.rate(step)

@@ -1,7 +1,8 @@
 """The RLEF learner: collect episodes, turn rewards into advantages, update policy and critic. It reads top to bottom.
 
-The method is RLEF's (arXiv 2410.02089, section 2): a token-level policy under the clipped objective, a turn-level critic in a network of its own, the
-KL to the initial policy inside the reward, Monte-Carlo returns, and one advantage for all tokens of a turn.
+The method is RLEF's (arXiv 2410.02089, section 2): a token-level policy under the clipped objective, a turn-level critic in a
+network of its own, the KL to the initial policy inside the reward, Monte-Carlo returns, and one advantage for all tokens of a
+turn.
 """
 
 from __future__ import annotations

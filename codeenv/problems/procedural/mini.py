@@ -1,9 +1,10 @@
 """The miniature family: 3,600 one-line functions of two digits, described only in part, so that feedback must say the rest.
 
 A program has four slots: the input form F, the tag T, the operator O and the offset K, as in
-`def f(p):a,b=p;return 'kg',a-b+2`. A statement names some slots and leaves the others vague (the problem's mask); several programs then fit
-the statement and only the failing public test tells which one is meant. A problem belongs to a split (train, tune, report) only
-when the hashes of its program and of its statement both fall there: whole programs and whole statements are held out.
+`def f(p):a,b=p;return 'kg',a-b+2`. A statement names some slots and leaves the others vague (the problem's mask); several
+programs then fit the statement and only the failing public test tells which one is meant. A problem belongs to a split (train,
+tune, report) only when the hashes of its program and of its statement both fall there: whole programs and whole statements are
+held out.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ __all__ = [
 
 Split: TypeAlias = Literal["train", "tune", "report"]
 
-TAGS = tuple("cm kg mi ft oz lb km hr ms px dB pt Hz qt gal mol rad lux amp bar rpm psi yd cal ohm mV kW Nm st ml".split())
+TAGS = (
+    "cm", "kg", "mi", "ft", "oz", "lb", "km", "hr", "ms", "px", "dB", "pt", "Hz", "qt", "gal",
+    "mol", "rad", "lux", "amp", "bar", "rpm", "psi", "yd", "cal", "ohm", "mV", "kW", "Nm", "st", "ml",
+)  # fmt: skip
 OPERATORS = ("a+b", "a-b", "b-a", "max(a,b)", "min(a,b)", "a", "b", "abs(a-b)")
 OFFSETS = (2, 1, 0, -1, -2)
 FORMS = ("def f(a,b):return ", "def f(p):a,b=p;return ", "def f(s):a,b=map(int,s.split(','));return ")
@@ -314,7 +318,8 @@ def _program_set() -> frozenset[Program]:
 @functools.cache
 def _mask_weights() -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     weights = np.array(list(MASKS.values()))
-    return weights / weights.sum()
+    shares: np.ndarray[tuple[int], np.dtype[np.float64]] = weights / weights.sum()
+    return shares
 
 
 @functools.cache
