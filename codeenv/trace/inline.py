@@ -1,0 +1,132 @@
+"""The inline rendering: the source, each line with a comment on what happened there.
+
+The number in parentheses is the event's place in time, so the order of the lines' events can be read across lines.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from codeenv.trace.events import Event, Trace
+from codeenv.trace.selection import Selection, shorten
+from codeenv.trace.spans import statements_of
+
+__all__ = ["ending", "inline_lines", "members"]
+
+
+def inline_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
+    """Return the source's lines with comments; with `near`, only the comments of that many lines nearest to the failure."""
+    spans = statements_of(source)
+    comments = _comments(trace, selection, level)
+    kept = set(comments) if near is None else set(_nearest(comments, selection, near))
+    lines = source.rstrip("\n").split("\n")
+    notes: dict[int, list[str]] = defaultdict(list)
+    for line in sorted(comments):
+        if line in kept:
+            last = spans[line].last if line in spans else line
+            notes[min(last, len(lines))].append(" ".join(text for _, text in comments[line]))
+    if near is None:
+        for line in trace.footer.uncovered:
+            last = spans[line].last if line in spans else line
+            if last <= len(lines) and not notes.get(last):
+                notes[last] = ["not run"]
+    rendered = [f"{text}  # {'; '.join(notes[number])}" if notes.get(number) else text for number, text in enumerate(lines, 1)]
+    missing = len(comments) - len(kept)
+    if missing:
+        rendered.append(f"# the comments of {missing} lines far from the end are left out")
+    return rendered + [f"# {line}" for line in ending(trace)]
+
+
+def members(texts: Mapping[str, str], level: int) -> str:
+    """Return variables as `name=text`, separated by blanks."""
+    return " ".join(f"{name}={shorten(text, level)}" for name, text in texts.items())
+
+
+def ending(trace: Trace) -> list[str]:
+    """Return sentences on how the run ended and on what the record lacks."""
+    footer = trace.footer
+    sentences = []
+    if footer.end == "cut":
+        sentences.append(f"the program was stopped before its end, after {len(trace.events) + footer.dropped:,} recorded events")
+    elif footer.end == "exit":
+        sentences.append("the program ended with SystemExit")
+    if footer.exception is not None and footer.exception.line == 0:
+        sentences.append(f"{footer.exception.type}: {footer.exception.message}".rstrip(": "))
+    if footer.dropped:
+        sentences.append(f"{footer.dropped:,} later events were not recorded")
+    if footer.note:
+        sentences.append(f"the record is incomplete: {footer.note}")
+    return sentences
+
+
+def _comments(trace: Trace, selection: Selection, level: int) -> dict[int, list[tuple[int, str]]]:
+    """Return for each line its (event index, text) in the order they are shown."""
+    comments: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
+    last_of_line: dict[int, int] = {}
+    for event in trace.events:
+        if event.kind in ("l", "i", "c", "b0", "b1"):
+            last_of_line[event.line] = event.index
+    iterations: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for event in selection.events:
+        if event.kind == "i":
+            iterations[event.frame, event.line] += 1
+        if event.kind == "n":
+            _loop_end(event, iterations.pop((event.frame, event.line), 0), comments, level)
+        elif text := _text(event, level):
+            comments[event.line].append((event.index, f"({event.index}) {text}"))
+    return {line: _with_gaps(line, entries, last_of_line) for line, entries in comments.items()}
+
+
+def _loop_end(event: Event, shown: int, comments: defaultdict[int, list[tuple[int, str]]], level: int) -> None:
+    """Add the number of iterations to the loop's line, and what the loop left in its variables to the lines that set them."""
+    trips = int(event.extra.get("trips", 0))
+    at = event.extra.get("at", {})
+    more = trips - shown
+    text = f"... {more:,} more iterations " if more > 0 and shown else ""
+    comments[event.line].append((event.index, f"{text}({event.index}) trips={trips}"))
+    for name, value in event.vars.items():
+        line = max((line for line in at.get(name, ()) if line >= event.line), default=event.line)
+        comments[line].append((event.index, f"... ({event.index}) {name}={shorten(value, level)}"))
+
+
+def _text(event: Event, level: int) -> str:
+    values = members(event.vars, level)
+    extra = event.extra
+    if event.kind in ("l", "i"):
+        return values
+    if event.kind in ("b1", "b0"):
+        return " ".join(filter(None, ("true" if event.kind == "b1" else "false", values)))
+    if event.kind == "c":
+        return values or "called"
+    if event.kind == "r":
+        return "" if event.frame == 0 or extra.get("implicit") else f"-> {shorten(str(extra.get('value', '?')), level)}"
+    if event.kind == "y":
+        return f"yield {shorten(str(extra.get('value', '?')), level)}"
+    if event.kind == "h":
+        return f"caught {extra.get('type', '?')}"
+    name = f"{extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
+    if extra.get("through"):
+        return f"raised through here; {values}".rstrip("; ")
+    if not extra.get("uncaught"):
+        return f"{name} (caught)"
+    loops = " ".join(f"(iteration {count:,} of the loop on line {line})" for line, count in extra.get("loops", {}).items())
+    depth = f"at depth {extra['depth']:,} " if int(extra.get("depth", 0)) > 50 else ""
+    return " ".join(f"{name}; {depth}{loops} {values}".split(" ")).rstrip("; ")
+
+
+def _with_gaps(line: int, entries: list[tuple[int, str]], last_of_line: Mapping[int, int]) -> list[tuple[int, str]]:
+    """Put "..." between the second and a later entry where the line has more events than are shown."""
+    if len(entries) < 3 or entries[2][1].startswith("..."):
+        return entries
+    return [*entries[:2], (entries[2][0], "..."), *entries[2:]]
+
+
+def _nearest(comments: Mapping[int, Sequence[tuple[int, str]]], selection: Selection, near: int) -> list[int]:
+    """Return the `near` lines whose events lie nearest in time to the failure, or to the end."""
+    end = max(selection.failing, default=max((event.index for event in selection.events), default=0))
+
+    def distance(line: int) -> tuple[int, int]:
+        return (min(abs(end - index) for index, _ in comments[line]), -line)
+
+    return sorted(comments, key=distance)[:near]

@@ -1,0 +1,439 @@
+"""A program's syntax tree, rewritten so that it records its own run: AST instrumentation with loop cloning.
+
+Every loop body and function body exists twice. The first iterations and calls run the *recorded* clone, in which each
+statement reports what it bound or changed; later ones run the *plain* clone, which keeps one test per basic block (`if not
+seen[i]`). So the cost of a long run is that of the plain clone, and the events are the first few of each place, the number of
+iterations of each loop and what the loop left in its variables.
+
+Nothing that is added can be seen by the program: the recorder's functions are constants of the code objects, its own variables
+have names that no program can write (`.f`), and where a function looks at `locals()` they are kept outside the frame.
+
+This module runs in the child beside the program: it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+
+from codeenv.trace.places import Loop, Place, captured, has_code, looks_at_locals, prologue, qualified
+from codeenv.trace.scopes import Scope, bound_names, may_raise, own_statements, touched_names
+from codeenv.trace.syntax import Syntax
+
+__all__ = ["MARK_BASE", "Weaver"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+MARK_BASE = 32
+"""Index of the first coverage mark: marks lie in the shared buffer behind a header of this many bytes."""
+
+LOOP_DEPTH = 3  # loops nested deeper run plain: each level copies the body once more
+FUNCTION_DEPTH = 3  # functions nested deeper run plain, for the same reason
+LOOP_NAMES = 12  # variables reported at the end of a loop
+MODULE_NAMES = 24  # variables reported at the end of the module
+WOVEN_STATEMENTS = 20_000  # beyond this many statements the rest of a program runs plain
+
+_COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.Match)
+_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+
+class Weaver:
+    """Rewrites one module. Afterwards `sites`, `blocks` and `branches` say what the recorder's numbers mean.
+
+    Attributes:
+        sites: per site (kind, line, names, owners, always, extra): what a call of the recorder reports.
+        blocks: per basic block (head mark, tail mark or 0, lines): the lines run if the tail (or the only) mark is set.
+        branches: (line, mark if taken, mark if not taken) of each condition and loop.
+        slots: number of marks and flags.
+    """
+
+    def __init__(self, mode: str, iterations: int, hidden_everywhere: bool) -> None:
+        self.mode = mode
+        self.iterations = iterations
+        self.sites: list[tuple[str, int, tuple[str, ...], tuple[str, ...], int, dict[str, Any]]] = []
+        self.blocks: list[tuple[int, int, list[int]]] = []
+        self.branches: list[tuple[int, int, int]] = []
+        self.loop_lines: dict[str, int] = {}
+        self.slots = MARK_BASE
+        self.counters = 1
+        self._hidden_everywhere = hidden_everywhere
+        self._stop = self._slot()
+        self._marks: dict[int, tuple[int, int]] = {}
+        self._arms: dict[tuple[int, str], int] = {}
+        self._flags: dict[int, int] = {}
+        self._names: dict[int, tuple[list[str], list[str]]] = {}
+        self._deleted: set[str] = set()
+        self._woven = 0
+        self._code = Syntax()
+
+    @property
+    def stop_slot(self) -> int:
+        """The flag that turns every clone plain in full mode."""
+        return self._stop
+
+    def module(self, tree: ast.Module) -> ast.Module:
+        """Return the rewritten module."""
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Delete):
+                self._deleted.update(target.id for target in node.targets if isinstance(target, ast.Name))
+        scope = Scope("module", "<module>", None)
+        scope.collect(tree.body)
+        head, body = prologue(tree.body)
+        place = Place(scope, self.mode in ("bounded", "full"), False, 0)
+        woven = self._weave(body, place) if body else []
+        if place.record and body:
+            self._exit(woven, place, body[-1])
+        return ast.Module(body=head + woven, type_ignores=[])
+
+    # Blocks, marks and sites
+
+    def _slot(self) -> int:
+        self.slots += 1
+        return self.slots - 1
+
+    def _block(self, segment: list[ast.stmt], in_function: bool) -> tuple[int, int]:
+        """Return the head mark and the tail mark (0 if the block cannot end early) of a block; the same for all its clones."""
+        key = id(segment[0])
+        if key not in self._marks:
+            head = self._slot()
+            tail = self._slot() if len(segment) > 1 and any(map(may_raise, segment[:-1])) else 0
+            self._marks[key] = (head, tail)
+            self.blocks.append((head, tail, [item.lineno for item in segment if has_code(item, in_function)]))
+        return self._marks[key]
+
+    def _arm(self, statement: ast.stmt | ast.match_case, arm: str) -> int:
+        key = (id(statement), arm)
+        if key not in self._arms:
+            self._arms[key] = self._slot()
+        return self._arms[key]
+
+    def _branch(self, line: int, taken: int, not_taken: int) -> None:
+        if (branch := (line, taken, not_taken)) not in self.branches[-64:]:
+            self.branches.append(branch)
+
+    def _site(self, kind: str, line: int, place: Place, names: list[str], always: int, extra: dict[str, Any]) -> int:
+        owners = tuple(place.scope.owner(name) for name in names)
+        self.sites.append((kind, line, tuple(names), owners, always, extra))
+        return len(self.sites) - 1
+
+    def _report(
+        self,
+        out: list[ast.stmt],
+        kind: str,
+        at: ast.AST,
+        place: Place,
+        bound: Sequence[str] = (),
+        touched: Sequence[str] = (),
+        line: int = 0,
+    ) -> None:
+        """Append a call that reports a statement with the names that it bound and those that it may have changed."""
+        line = line or at.lineno  # type: ignore[attr-defined]
+        bound = [name for name in bound if place.scope.owner(name) and name not in self._deleted]
+        touched = [name for name in touched if name not in bound and place.scope.owner(name) and name not in self._deleted]
+        names = bound + touched
+        outside = [name for name in names if place.scope.kind == "function" and place.scope.owner(name) != "local"]
+        site = self._site(kind, line, place, names, len(bound), {"g": outside} if outside else {})
+        code = self._code.at(line)
+        self._guarded(out, code.call("line", code.number(site), self._frame(place, line), *map(code.name, names)), place)
+
+    def _guarded(self, out: list[ast.stmt], call: ast.expr, place: Place) -> None:
+        """Append a call of the recorder; at the recursion limit it is left out rather than raised into the program."""
+        statement = self._code.expression(call)
+        out.append(statement if place.scope.kind == "module" else self._code.guard([statement], "recursion", []))
+
+    def _frame(self, place: Place, line: int) -> ast.expr:
+        code = self._code.at(line)
+        if place.scope.kind == "module":
+            return code.number(0)
+        return code.item(code.call("state"), 0) if place.scope.hidden else code.name(".f")
+
+    def _counter(self, place: Place, counter: str | int, line: int) -> ast.expr:
+        code = self._code.at(line)
+        if isinstance(counter, str):
+            return code.name(counter)
+        return code.item(code.call("state") if place.scope.kind != "module" else code.constant("counts"), counter)
+
+    def _names_of(self, statement: ast.stmt) -> tuple[list[str], list[str]]:
+        key = id(statement)
+        if key not in self._names:
+            self._names[key] = (bound_names(statement), touched_names(statement))
+        return self._names[key]
+
+    # Statements
+
+    def _weave(
+        self, statements: list[ast.stmt], place: Place, skip_head: bool = False, skip_tail: bool = False
+    ) -> list[ast.stmt]:
+        """Return the woven form of a statement list; `skip_*` leave out marks of its first block that are surely set already."""
+        out: list[ast.stmt] = []
+        start = 0
+        while start < len(statements):
+            end = start
+            while end < len(statements) - 1 and not isinstance(statements[end], _COMPOUND):
+                end += 1
+            segment = statements[start : end + 1]
+            head, tail = self._block(segment, place.scope.kind == "function")
+            if start or not skip_head:
+                out.append(self._code.mark(head, segment[0].lineno))
+            for statement in segment:
+                if tail and statement is segment[-1] and (start or not skip_tail):
+                    out.append(self._code.mark(tail, statement.lineno))
+                self._woven += 1
+                self._statement(statement, out, place)
+            start = end + 1
+        return out or [ast.copy_location(ast.Pass(), statements[0])]
+
+    def _statement(self, statement: ast.stmt, out: list[ast.stmt], place: Place) -> None:
+        if isinstance(statement, ast.If):
+            out.append(self._if(statement, place))
+        elif isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
+            self._loop(statement, out, place)
+        elif isinstance(statement, (ast.Try, ast.TryStar)):
+            out.append(self._try(statement, place))
+        elif isinstance(statement, (ast.With, ast.AsyncWith)):
+            inner: list[ast.stmt] = []
+            if place.record:
+                self._report(inner, "l", statement, place, *self._names_of(statement))
+            out.append(Syntax.changed(statement, body=inner + self._weave(statement.body, place.inner())))
+        elif isinstance(statement, ast.Match):
+            out.append(self._match(statement, place))
+        elif isinstance(statement, ast.Return):
+            self._return(statement, out, place)
+        elif isinstance(statement, (ast.Global, ast.Nonlocal)):
+            if place.scope.kind != "function":
+                out.append(statement)
+        else:
+            self._simple(statement, out, place)
+
+    def _simple(self, statement: ast.stmt, out: list[ast.stmt], place: Place) -> None:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            out.append(self._function(statement, place))
+        elif isinstance(statement, ast.ClassDef):
+            scope = Scope("class", qualified(place.scope, statement.name), place.scope)
+            scope.collect(statement.body)
+            head, body = prologue(statement.body)
+            inside = Place(scope, False, False, place.nesting)
+            out.append(Syntax.changed(statement, body=head + (self._weave(body, inside) if body else [])))
+        elif not place.record:
+            out.append(statement)
+            place.bound.update(self._names_of(statement)[0])
+            return
+        elif isinstance(statement, (ast.Break, ast.Continue)):
+            self._report(out, "l", statement, place)
+            out.append(statement)
+            return
+        elif isinstance(statement, ast.Raise):
+            out.append(statement)
+            return
+        else:
+            out.append(self._yielding(statement, place))
+        if place.record and has_code(statement, place.scope.kind == "function"):
+            bound, touched = self._names_of(statement)
+            self._report(out, "l", statement, place, bound, touched)
+            place.bound.update(bound)
+
+    def _yielding(self, statement: ast.stmt, place: Place) -> ast.stmt:
+        """Report the value of a statement that is a `yield` or assigns one."""
+        value = getattr(statement, "value", None)
+        if not isinstance(statement, (ast.Expr, ast.Assign)) or not isinstance(value, ast.Yield) or value.value is None:
+            return statement
+        code = self._code.at(statement.lineno)
+        site = self._site("y", statement.lineno, place, [], 0, {})
+        passed = code.call("leave", code.number(site), self._frame(place, statement.lineno), value.value)
+        return Syntax.changed(statement, value=Syntax.changed(value, value=passed))
+
+    def _if(self, statement: ast.If, place: Place) -> ast.stmt:
+        yes, no = place.inner(), place.inner()
+        body: list[ast.stmt] = []
+        other: list[ast.stmt] = []
+        if place.record:
+            bound, touched = self._names_of(statement)
+            self._report(body, "b1", statement, yes, bound, touched)
+            self._report(other, "b0", statement, no, bound, touched)
+        body += self._weave(statement.body, yes)
+        taken = self._block_mark(statement.body)
+        if statement.orelse:
+            other += self._weave(statement.orelse, no)
+            not_taken = self._block_mark(statement.orelse)
+        else:
+            not_taken = self._arm(statement, "else")
+            other.append(self._code.mark(not_taken, statement.lineno))
+        self._branch(statement.lineno, taken, not_taken)
+        return Syntax.changed(statement, body=body, orelse=other)
+
+    def _block_mark(self, statements: list[ast.stmt]) -> int:
+        return self._marks[id(statements[0])][0]
+
+    def _try(self, statement: ast.Try | ast.TryStar, place: Place) -> ast.stmt:
+        handlers = []
+        for handler in statement.handlers:
+            inner = place.inner()
+            out: list[ast.stmt] = []
+            if place.record:
+                line = handler.lineno
+                site = self._site("h", line, place, [], 0, {"as": handler.name} if handler.name else {})
+                code = self._code.at(line)
+                self._guarded(out, code.call("caught", code.number(site), self._frame(place, line)), place)
+            handlers.append(Syntax.changed(handler, body=out + self._weave(handler.body, inner)))
+        return Syntax.changed(
+            statement,
+            body=self._weave(statement.body, place.inner()),
+            handlers=handlers,
+            orelse=self._weave(statement.orelse, place.inner()) if statement.orelse else [],
+            finalbody=self._weave(statement.finalbody, place.inner()) if statement.finalbody else [],
+        )
+
+    def _match(self, statement: ast.Match, place: Place) -> ast.stmt:
+        cases = []
+        for case in statement.cases:
+            out: list[ast.stmt] = []
+            if place.record:
+                names = [name for node in ast.walk(case.pattern) if (name := captured(node))]
+                self._report(out, "b1", case.pattern, place, list(dict.fromkeys(names)))
+            cases.append(Syntax.changed(case, body=out + self._weave(case.body, place.inner())))
+            self._branch(case.pattern.lineno, self._block_mark(case.body), 0)
+        return Syntax.changed(statement, cases=cases)
+
+    def _return(self, statement: ast.Return, out: list[ast.stmt], place: Place) -> None:
+        if not place.live:
+            out.append(statement)
+            return
+        for loop in reversed(place.loops):
+            self._loop_end(out, loop, place, statement.lineno, left="return")
+        line = statement.lineno
+        code = self._code.at(line)
+        site = code.number(self._site("r", line, place, [], 0, {}))
+        if place.scope.hidden and statement.value is not None:
+            value = code.call("leave", site, self._frame(place, line), statement.value)
+            out.append(Syntax.changed(statement, value=value))
+            return
+        held: ast.expr = code.none()
+        if statement.value is not None:
+            out.append(code.assign([code.name(".v", store=True)], statement.value))
+            held = code.name(".v")
+        self._guarded(out, code.call("leave", site, self._frame(place, line), held), place)
+        out.append(Syntax.changed(statement, value=held) if statement.value is not None else statement)
+
+    # Loops and functions
+
+    def _loop(self, statement: ast.For | ast.AsyncFor | ast.While, out: list[ast.stmt], place: Place) -> None:
+        line = statement.lineno
+        orelse = self._weave(statement.orelse, place.inner()) if statement.orelse else []
+        left = self._arm(statement, "end")
+        orelse.insert(0, self._code.mark(left, line))
+        targets, touched = self._names_of(statement)
+        if not place.record or place.depth >= LOOP_DEPTH or self._woven > WOVEN_STATEMENTS:
+            inside = place.inner(record=False)
+            inside.bound.update(targets)
+            out.append(Syntax.changed(statement, body=self._weave(statement.body, inside), orelse=orelse))
+            self._branch(line, self._block_mark(statement.body), left)
+            return
+        loop = self._carried(statement, place, targets)
+        recorded, plain = place.inner(), place.inner(record=False)
+        for inside in (recorded, plain):
+            inside.depth += 1
+            inside.loops = (*place.loops, loop)
+            inside.bound.update(targets)
+        code = self._code.at(line)
+        count = self._counter(place, loop.counter, line)
+        first: list[ast.stmt] = []
+        names = [name for name in targets + touched if place.scope.owner(name) and name not in self._deleted]
+        site = self._site("i", line, place, names, len(targets), {})
+        call = code.call("iteration", code.number(site), self._frame(place, line), count, *map(code.name, names))
+        self._guarded(first, call, place)
+        first += self._weave(statement.body, recorded)
+        bounded = self.mode == "bounded"
+        later = self._weave(statement.body, plain, skip_head=bounded, skip_tail=bounded)
+        test = code.at_most(count, self.iterations) if bounded else code.negated(code.flag(self._stop))
+        out.append(code.assign([code.stored(count)], code.number(0)))
+        body = [code.increment(code.stored(count)), code.branch(test, first, later)]
+        out.append(Syntax.changed(statement, body=body, orelse=orelse))
+        self._branch(line, self._block_mark(statement.body), left)
+        self._loop_end(out, loop, place, line)
+
+    def _carried(self, statement: ast.For | ast.AsyncFor | ast.While, place: Place, targets: list[str]) -> Loop:
+        at: dict[str, list[int]] = {name: [statement.lineno] for name in targets}
+        for inner in own_statements(statement.body):
+            bound, touched = self._names_of(inner)
+            for name in bound + touched:
+                if place.scope.owner(name) and name not in self._deleted:
+                    lines = at.setdefault(name, [])
+                    if inner.lineno not in lines:
+                        lines.append(inner.lineno)
+        self.counters += 1
+        outside = place.scope.hidden or place.scope.kind == "module"
+        counter: str | int = self.counters - 1 if outside else f".n{self.counters - 1}"
+        if isinstance(counter, str):
+            self.loop_lines[counter] = statement.lineno
+        return Loop(statement.lineno, counter, list(at)[:LOOP_NAMES], at, set(place.bound))
+
+    def _loop_end(self, out: list[ast.stmt], loop: Loop, place: Place, line: int, left: str = "") -> None:
+        """Append the report of a loop's end: iterations and carried variables; those that may be unbound are tried first."""
+        code = self._code.at(line)
+        names = [name for name in loop.names if place.scope.owner(name)]
+        sure = [name for name in names if name in loop.bound]
+        extra: dict[str, Any] = {"at": {name: loop.at[name] for name in names}}
+        if left:
+            extra["left"] = left
+        self._staged(out, [name for name in names if name not in sure], place, line)
+        site = self._site("n", loop.line, place, sure, 0, extra)
+        count = self._counter(place, loop.counter, line)
+        call = code.call("loop", code.number(site), self._frame(place, line), count, *map(code.name, sure))
+        self._guarded(out, call, place)
+
+    def _staged(self, out: list[ast.stmt], names: list[str], place: Place, line: int) -> None:
+        code = self._code.at(line)
+        for name in names:
+            site = self._site("s", line, place, [name], 0, {})
+            call = code.expression(code.call("stage", code.number(site), self._frame(place, line), code.name(name)))
+            out.append(code.guard([call], "unbound", []))
+
+    def _exit(self, out: list[ast.stmt], place: Place, last: ast.stmt) -> None:
+        line = last.end_lineno or last.lineno
+        self._staged(
+            out, [name for name in sorted(place.scope.variables) if name not in self._deleted][:MODULE_NAMES], place, line
+        )
+        self._report(out, "r", last, place, line=line)
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> ast.stmt:
+        hidden = self._hidden_everywhere or looks_at_locals(node)
+        scope = Scope("function", qualified(place.scope, node.name), place.scope, hidden)
+        parts = node.args
+        parameters = [item.arg for item in [*parts.posonlyargs, *parts.args]]
+        parameters += [item.arg for item in (parts.vararg, *parts.kwonlyargs, parts.kwarg) if item is not None]
+        scope.variables.update(parameters)
+        scope.collect(node.body)
+        head, body = prologue(node.body)
+        head += [item for item in own_statements(body) if isinstance(item, (ast.Global, ast.Nonlocal))]
+        if not body:
+            return node
+        plain = Place(scope, False, False, place.nesting + 1)
+        plain.bound.update(parameters)
+        if self.mode not in ("bounded", "full") or place.nesting >= FUNCTION_DEPTH or self._woven > WOVEN_STATEMENTS:
+            return Syntax.changed(node, body=head + self._weave(body, plain))
+        recorded = plain.inner(record=True)
+        recorded.live = True
+        if self.mode == "full":
+            flag = self._stop
+        else:
+            flag = self._flags[id(node)] = self._flags.get(id(node)) or self._slot()
+        line = node.lineno
+        code = self._code.at(line)
+        names = [name for name in parameters if name not in self._deleted]
+        site = code.number(self._site("c", line, recorded, names, len(names), {"fn": scope.name, "hidden": hidden}))
+        call = code.call("call", site, code.number(flag), *map(code.name, names))
+        first: list[ast.stmt] = []
+        if hidden:
+            first.append(code.expression(call))
+        else:
+            frame = code.name(".f", store=True)
+            first.append(code.guard([code.assign([frame], call)], "recursion", [code.assign([frame], code.number(-1))]))
+        first += self._weave(body, recorded)
+        if not isinstance(body[-1], (ast.Return, ast.Raise)):
+            end = body[-1].end_lineno or line
+            site = code.number(self._site("r", body[-1].lineno, recorded, [], 0, {"implicit": True}))
+            self._guarded(first, self._code.at(end).call("leave", site, self._frame(recorded, end), code.none()), recorded)
+        later = self._weave(body, plain, skip_head=self.mode == "bounded")
+        return Syntax.changed(node, body=[*head, self._code.at(line).branch(code.flag(flag), later, first)])

@@ -1,0 +1,96 @@
+"""Where the statements of a source lie: from the line on which one starts to its lines, and to its characters."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from dataclasses import dataclass
+
+__all__ = ["Statement", "statements_of"]
+
+_HEAD_PARTS = ("test", "iter", "target", "subject", "items", "args", "returns", "bases", "keywords", "type", "pattern", "guard")
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement, or the head of a compound one (`if ...:`, `def ...:`, `except ...:`).
+
+    Attributes:
+        line: the line that a trace names: where the statement starts; of a decorated definition, that of `def` or `class`.
+        first: first line of the span; that of the first decorator, if there is one.
+        last: last line of the span.
+        owned: further lines that have no code of their own and run when this statement does: `else:`, `try:`, `finally:`,
+            a docstring.
+    """
+
+    line: int
+    first: int
+    last: int
+    owned: tuple[int, ...] = ()
+
+
+def statements_of(source: str) -> dict[int, Statement]:
+    """Return the statements by the line on which each starts; of several on one line the outermost. Empty if the source has
+    a syntax error.
+
+    >>> statements_of("x = [1,\\n  2]")[1].last
+    2
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return {}
+    lines = source.split("\n")
+    found: dict[int, Statement] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.stmt, ast.ExceptHandler)):
+            found.setdefault(node.lineno, _statement(node, lines))
+        elif isinstance(node, ast.match_case):
+            found.setdefault(
+                node.pattern.lineno, Statement(node.pattern.lineno, node.pattern.lineno, _head_end(node, node.pattern))
+            )
+    return found
+
+
+def _statement(node: ast.stmt | ast.ExceptHandler, lines: list[str]) -> Statement:
+    first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
+    if not getattr(node, "body", None) and not isinstance(node, ast.Match):
+        return Statement(node.lineno, first, node.end_lineno or node.lineno)
+    owned: list[int] = []
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        docstring = node.body[0]
+        if (
+            isinstance(docstring, ast.Expr)
+            and isinstance(docstring.value, ast.Constant)
+            and isinstance(docstring.value.value, str)
+        ):
+            owned.extend(range(docstring.lineno, (docstring.end_lineno or docstring.lineno) + 1))
+    for field, word in (("orelse", "else"), ("finalbody", "finally")):
+        if part := getattr(node, field, None):
+            owned += _keyword_line(part[0], word, lines)
+    return Statement(node.lineno, first, _head_end(node, node), tuple(owned))
+
+
+def _keyword_line(after: ast.stmt, word: str, lines: list[str]) -> list[int]:
+    """Return the line of `else:` or `finally:` before a body; none if it is on the body's own line or an `elif`."""
+    for number in range(after.lineno - 1, max(0, after.lineno - 50), -1):
+        text = lines[number - 1].strip()
+        if text.startswith(word):
+            return [number]
+        if text and not text.startswith(("#", "@")):
+            break
+    return []
+
+
+def _head_end(node: ast.AST, at: ast.AST) -> int:
+    """Return the last line of a compound statement's head."""
+    last = at.lineno  # type: ignore[attr-defined]
+    for field in _HEAD_PARTS:
+        part = getattr(node, field, None)
+        for item in part if isinstance(part, list) else [part]:
+            if isinstance(item, ast.AST):
+                ends = [getattr(inner, "end_lineno", None) or 0 for inner in ast.walk(item)]
+                last = max(last, *ends)
+    return int(last)

@@ -1,0 +1,57 @@
+"""The step rendering: one line an event, in the order of time, with only the variables that changed."""
+
+from __future__ import annotations
+
+from codeenv.trace.events import Event, Trace
+from codeenv.trace.inline import ending, members
+from codeenv.trace.selection import Selection, shorten
+
+__all__ = ["step_lines"]
+
+
+def step_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
+    """Return the events as rows `line 6| source | what changed`; with `near`, only that many rows nearest to the failure."""
+    lines = source.split("\n")
+    events = list(selection.events)
+    if near is not None and near < len(events):
+        end = max(selection.failing, default=events[-1].index)
+        nearest = sorted(events, key=lambda event: (abs(end - event.index), -event.index))[:near]
+        events = sorted(nearest, key=lambda event: event.index)
+    functions = trace.functions()
+    rows: list[str] = []
+    expected = 0
+    for event in events:
+        if event.index > expected:
+            rows.append(f"... {event.index - expected:,} events left out")
+        expected = event.index + 1
+        rows.append(_row(event, lines, functions, level))
+    if len(trace.events) > expected:
+        rows.append(f"... {len(trace.events) - expected:,} events left out")
+    return rows + ending(trace)
+
+
+def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) -> str:
+    source = lines[event.line - 1].strip() if 0 < event.line <= len(lines) else ""
+    values = members(event.vars, level)
+    extra = event.extra
+    place = f"line {event.line}| "
+    if event.kind == "c":
+        return f"call {extra.get('fn', '?')} | {values}".rstrip(" |")
+    if event.kind in ("l", "i"):
+        return f"{place}{source} | {values}".rstrip(" |")
+    if event.kind in ("b1", "b0"):
+        return f"{place}{source} | {'true' if event.kind == 'b1' else 'false'} {values}".rstrip()
+    if event.kind == "n":
+        return f"loop {place}{int(extra.get('trips', 0)):,} iterations | {values}".rstrip(" |")
+    if event.kind in ("r", "y"):
+        if event.frame == 0:
+            return f"end of the module | {values}".rstrip(" |")
+        word = "ret" if event.kind == "r" else "yield"
+        return f"{word} {functions.get(event.frame, '?')} {place}{shorten(str(extra.get('value', '?')), level)}"
+    if event.kind == "h":
+        return f"{place}{source} | caught {extra.get('type', '?')}"
+    if extra.get("through"):
+        return f"raised through {place}{source} | {values}".rstrip(" |")
+    loops = " ".join(f"(iteration {count:,} of the loop on line {line})" for line, count in extra.get("loops", {}).items())
+    text = f"EXC {place}{source} | {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
+    return " ".join(filter(None, (text, loops, f"| {values}" if values else "")))

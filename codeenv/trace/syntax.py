@@ -1,0 +1,142 @@
+"""Small pieces of syntax tree that the instrumentation adds: calls of the recorder, marks, counters.
+
+What a piece refers to outside the program (`marks`, `seen`, the recorder's functions) is written as a constant that no
+source can contain and replaced by the object itself in the compiled code, see `bind`.
+
+This module runs in the child beside the program: it needs the standard library only.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+from types import CodeType
+
+__all__ = ["OUTSIDE", "Syntax", "bind"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, TypeVar
+
+    Node = TypeVar("Node", bound=ast.AST)
+
+OUTSIDE = (
+    "seen",
+    "marks",
+    "counts",
+    "call",
+    "line",
+    "iteration",
+    "loop",
+    "stage",
+    "caught",
+    "leave",
+    "state",
+    "recursion",
+    "unbound",
+)
+"""What instrumented code refers to, each by the constant `complex(_KEY, index)` until it is bound."""
+
+_KEY = int.from_bytes(os.urandom(6), "little") * 2.0**-1000  # not to be guessed by the program
+_LOAD, _STORE = ast.Load(), ast.Store()
+
+
+class Syntax:
+    """Builds nodes at one source line."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self) -> None:
+        self._line = 1
+
+    def at(self, line: int) -> Syntax:
+        """Return a builder whose nodes lie on `line`."""
+        here = Syntax()
+        here._line = line
+        return here
+
+    def _placed(self, node: Node) -> Node:
+        node.lineno = node.end_lineno = self._line  # type: ignore[attr-defined]
+        node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
+        return node
+
+    def number(self, value: int) -> ast.expr:
+        return self._placed(ast.Constant(value))
+
+    def none(self) -> ast.expr:
+        return self._placed(ast.Constant(None))
+
+    def constant(self, name: str) -> ast.expr:
+        return self._placed(ast.Constant(complex(_KEY, OUTSIDE.index(name))))
+
+    def name(self, name: str, store: bool = False) -> ast.expr:
+        return self._placed(ast.Name(name, _STORE if store else _LOAD))
+
+    def item(self, of: ast.expr, index: int) -> ast.expr:
+        return self._placed(ast.Subscript(of, self.number(index), _LOAD))
+
+    def stored(self, node: ast.expr) -> ast.expr:
+        """Return a variable or item as the target of an assignment."""
+        return self.changed(node, ctx=_STORE)
+
+    def flag(self, slot: int) -> ast.expr:
+        return self.item(self.constant("seen"), slot)
+
+    def call(self, function: str, *arguments: ast.expr) -> ast.expr:
+        return self._placed(ast.Call(self.constant(function), list(arguments), []))
+
+    def negated(self, test: ast.expr) -> ast.expr:
+        return self._placed(ast.UnaryOp(ast.Not(), test))
+
+    def at_most(self, left: ast.expr, limit: int) -> ast.expr:
+        return self._placed(ast.Compare(left, [ast.LtE()], [self.number(limit)]))
+
+    def expression(self, value: ast.expr) -> ast.stmt:
+        node = ast.Expr(value)
+        node.lineno = node.end_lineno = value.lineno
+        node.col_offset = node.end_col_offset = 0
+        return node
+
+    def assign(self, targets: list[ast.expr], value: ast.expr) -> ast.stmt:
+        return self._placed(ast.Assign(targets, value))
+
+    def increment(self, target: ast.expr) -> ast.stmt:
+        return self._placed(ast.AugAssign(target, ast.Add(), self.number(1)))  # type: ignore[arg-type]
+
+    def branch(self, test: ast.expr, body: list[ast.stmt], orelse: list[ast.stmt]) -> ast.stmt:
+        return self._placed(ast.If(test, body, orelse))
+
+    def mark(self, slot: int, line: int) -> ast.stmt:
+        """Return `if not seen[slot]: seen[slot] = marks[slot] = True`: the list test is what a later pass costs."""
+        here = self.at(line)
+        seen = here.stored(here.flag(slot))
+        marked = here.stored(here.item(here.constant("marks"), slot))
+        return here.branch(here.negated(here.flag(slot)), [here.assign([seen, marked], here._placed(ast.Constant(True)))], [])
+
+    def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt]) -> ast.stmt:
+        """Return `try: body` with one handler, for the error that the recorder itself may cause."""
+        here = self.at(body[0].lineno)
+        handler = here._placed(ast.ExceptHandler(here.constant(error), None, otherwise or [here._placed(ast.Pass())]))
+        return here._placed(ast.Try(body, [handler], [], []))
+
+    @staticmethod
+    def changed(node: Node, **fields: Any) -> Node:
+        """Return a copy of a node with other fields; the rest, and its place in the source, is shared."""
+        copy: Node = node.__class__.__new__(node.__class__)
+        copy.__dict__.update(node.__dict__)
+        copy.__dict__.update(fields)
+        return copy
+
+
+def bind(code: CodeType, outside: Mapping[str, Any]) -> CodeType:
+    """Return the code with the constants that stand for outside objects replaced by them, in nested code too."""
+    return _bound(code, {complex(_KEY, index): outside[name] for index, name in enumerate(OUTSIDE) if name in outside})
+
+
+def _bound(code: CodeType, table: Mapping[complex, Any]) -> CodeType:
+    constants = tuple(
+        _bound(item, table) if type(item) is CodeType else table.get(item, item) if type(item) is complex else item
+        for item in code.co_consts
+    )
+    return code.replace(co_consts=constants)
