@@ -3,3 +3,9 @@
 Expected values and private tests stay here; they never enter a process that runs submitted code.
 May import `codeenv.problems`, `codeenv.trace` and `codeenv.sandbox`.
 """
+
+from codeenv.judge.cache import ExecutionCache
+from codeenv.judge.judge import Judge, JudgeRequest, JudgeStats
+from codeenv.judge.verdict import Report, TestResult, Verdict
+
+__all__ = ["ExecutionCache", "Judge", "JudgeRequest", "JudgeStats", "Report", "TestResult", "Verdict"]

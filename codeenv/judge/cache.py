@@ -1,0 +1,77 @@
+"""What submissions did, remembered by input: the same program is not run twice on the same arguments.
+
+It is sound only for deterministic programs whose tests do not influence each other, which is why it is opt-in and goes with
+`isolation="batch"`. Expected values are not in it; each request is compared anew.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from codeenv.judge.outcomes import Outcome
+from codeenv.judge.prepared import call_input
+from codeenv.problems.problem import Problem, ProblemError
+
+__all__ = ["ExecutionCache", "Program"]
+
+
+class Program:
+    """The outcomes of one program: by input, and one for all inputs if it does not compile or fails while it is defined."""
+
+    __slots__ = ("outcomes", "whole")
+
+    def __init__(self) -> None:
+        self.outcomes: dict[bytes, Outcome] = {}
+        self.whole: Outcome | None = None
+
+
+class ExecutionCache:
+    """Outcomes by (source, entry point, limits) and input.
+
+    Args:
+        inputs: argument tuples that every new program of a call-mode problem is run on when it is first seen, beside the tests that ask for
+            it; later requests on these inputs are answered from memory. Or a function from the problem to such a sequence.
+        max_programs: most programs remembered; the oldest is forgotten first.
+
+    >>> cache = ExecutionCache(inputs=[(n,) for n in range(100)])
+    """
+
+    def __init__(self, inputs: Sequence[tuple[Any, ...]] | Callable[[Problem], Sequence[tuple[Any, ...]]] = (), max_programs: int = 50_000) -> None:
+        if max_programs < 1:
+            raise ProblemError(f"max_programs is {max_programs!r}; use a whole number of at least 1")
+        self.max_programs = max_programs
+        self._inputs = inputs
+        self._fixed = None if callable(inputs) else tuple(call_input(tuple(args)) for args in inputs)
+        self._programs: dict[tuple[Any, ...], Program] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._programs)
+
+    def find(self, key: tuple[Any, ...]) -> Program | None:
+        """Return what is known of a program."""
+        return self._programs.get(key)
+
+    def domain(self, problem: Problem) -> tuple[bytes, ...]:
+        """Return the inputs that a new program of this problem is run on."""
+        if problem.mode != "call":
+            return ()
+        if self._fixed is not None:
+            return self._fixed
+        assert callable(self._inputs)
+        return tuple(call_input(tuple(args)) for args in self._inputs(problem))
+
+    def add(self, key: tuple[Any, ...], outcomes: dict[bytes, Outcome], whole: Outcome | None) -> None:
+        """Remember outcomes of a program; those already known stay."""
+        with self._lock:
+            program = self._programs.get(key)
+            if program is None:
+                while len(self._programs) >= self.max_programs:
+                    del self._programs[next(iter(self._programs))]
+                program = self._programs[key] = Program()
+            for data, outcome in outcomes.items():
+                program.outcomes.setdefault(data, outcome)
+            if whole is not None:
+                program.whole = whole

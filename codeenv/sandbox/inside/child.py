@@ -1,0 +1,340 @@
+"""One child, one submission: take what belongs to the test, give up everything else, run the program, leave a record and end.
+
+The trusted part runs first: it reads the source (and the arguments) from the request file, sets the limits, compiles, closes every
+descriptor but its own streams, and adds the child's system-call filter. Only then does the submission's first line run.
+What the child leaves is bytes in its own output files. The record's first letter says how the program ended; a program may
+write it itself and gains nothing, because the judge compares the value, and the value is all it accepts.
+
+    F finished   X sys.exit(text is the status)   E exception (text is the traceback)   M out of memory   C does not compile
+    V value (text is its frame)   N not plain data (text says why)   L value too large
+"""
+
+from __future__ import annotations
+
+import builtins
+import gc
+import marshal
+import os
+import resource
+import struct
+import sys
+import time
+from typing import Any, Callable, NoReturn
+
+from . import frames
+
+VALUE_FD = 3
+RECORD = struct.Struct("<IBdI")
+"""A record: index of the test, letter, CPU seconds, bytes of text that follow."""
+DONE = struct.Struct("<I")
+"""The head of the value file: how many tests have a record."""
+SOURCE_NAME = "solution.py"
+MODULE_FAILED = 71
+"""Exit status of a batch whose program already fails while it is defined; its record has a small letter and holds for every test."""
+
+_ERROR_CHARACTERS = 8000
+
+
+class Job:
+    """What a child needs to know of its unit of work; positions are (offset, length) in the request file."""
+
+    __slots__ = ("code_fd", "cpu_s", "entry", "filter", "memory", "module", "output", "request_fd", "source", "tests")
+
+    def __init__(self, source: tuple[int, int], entry: str, cpu_s: float, memory: int, output: int) -> None:
+        self.source = source
+        self.entry = entry
+        self.cpu_s = cpu_s
+        self.memory = memory
+        self.output = output
+        self.tests: list[tuple[int, int]] = []
+        self.request_fd = self.code_fd = -1
+        self.filter: Any = None
+        self.module: Any = None
+
+
+def limit(job: Job, times: int = 1) -> None:
+    """Set the limits of this process; they cannot be raised again."""
+    seconds = int(job.cpu_s * times) + 2
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    if job.memory:
+        resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
+    size = job.output * times + 1
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def read(job: Job, place: tuple[int, int]) -> bytes:
+    """Read one place of the request file."""
+    data = os.pread(job.request_fd, place[1], place[0])
+    if len(data) != place[1]:
+        raise EOFError("the request file is shorter than it says")
+    return data
+
+
+def load(job: Job, save: bool) -> tuple[Any, str]:
+    """Return the compiled program and its text; ends the process if it does not compile.
+
+    The first child of a unit compiles; with `save`, it leaves the code for the children of the other tests.
+    """
+    text = read(job, job.source).decode("utf-8")
+    size = os.fstat(job.code_fd).st_size
+    if size > 1:
+        return marshal.loads(os.pread(job.code_fd, size, 0)), text
+    try:
+        code = compile(text, SOURCE_NAME, "exec", 0, True)
+    except MemoryError:
+        end("C", "MemoryError: the source takes too much memory to compile")
+    except (SyntaxError, ValueError, OverflowError, RecursionError) as error:
+        end("C", syntax_text(error))
+    os.pwrite(job.code_fd, marshal.dumps(code) if save else b"1", 0)
+    return code, text
+
+
+def seal(job: Job, last: int = VALUE_FD) -> None:
+    """Close every descriptor above `last`, and filter system calls."""
+    os.closerange(last + 1, 1 << 20)
+    if job.filter is not None:
+        job.filter.load(os.getpid())
+    job.request_fd = job.code_fd = -1
+
+
+def run_program(job: Job, save: bool) -> NoReturn:
+    """Run a program that talks over its standard streams."""
+    limit(job)
+    code, text = load(job, save)
+    seal(job)
+    namespace = fresh_module(job, "__main__")
+    try:
+        exec(code, namespace)
+    except BaseException as error:
+        leave(*outcome_of(error, text, job), error)
+    leave("F", "", None)
+
+
+def run_call(job: Job, save: bool, index: int) -> NoReturn:
+    """Call the entry point once and leave the value it returned."""
+    limit(job)
+    code, text = load(job, save)
+    args, kwargs = marshal.loads(read(job, job.tests[index]))
+    seal(job)
+    namespace = fresh_module(job, "solution")
+    try:
+        exec(code, namespace)
+        value = resolve(namespace, job.entry)(*args, **kwargs)
+        letter, words = value_of(value, job)
+    except BaseException as error:
+        letter, words = outcome_of(error, text, job)
+    end(letter, words)
+
+
+def run_batch(job: Job, first: int) -> NoReturn:
+    """Call the entry point on every test's arguments in this one process, from test `first`, leaving a record after each."""
+    limit(job, len(job.tests))
+    code, text = load(job, False)
+    arguments = marshal.loads(b"".join((b"[", struct.pack("<I", len(job.tests)), *(read(job, place) for place in job.tests))))
+    seal(job)
+    namespace = fresh_module(job, "solution")
+    clock = time.process_time
+    records: list[bytes] = []
+    done = first
+    position = DONE.size
+    try:
+        exec(code, namespace)
+        function = resolve(namespace, job.entry)
+    except BaseException as error:
+        letter, words = outcome_of(error, text, job)
+        end(letter.lower(), words, first, MODULE_FAILED)
+    started = flushed = clock()
+    for index in range(first, len(arguments)):
+        args, kwargs = arguments[index]
+        try:
+            letter, words = value_of(function(*args, **kwargs), job)
+        except BaseException as error:
+            letter, words = outcome_of(error, text, job)
+        now = clock()
+        body = words.encode("utf-8", "replace")
+        records.append(RECORD.pack(index, ord(letter), now - started, len(body)) + body)
+        done += 1
+        started = now
+        if now - flushed > 0.01 or done == len(arguments):
+            flushed = now
+            data = b"".join(records)
+            records.clear()
+            os.pwrite(VALUE_FD, data, position)
+            position += len(data)
+            os.pwrite(VALUE_FD, DONE.pack(done), 0)
+    os._exit(0)
+
+
+def run_program_batch(job: Job, first: int) -> NoReturn:
+    """Run the program once for every test in this one process, with fresh globals and streams, from test `first`."""
+    limit(job, len(job.tests))
+    code, text = load(job, False)
+    inputs = [read(job, place) for place in job.tests]
+    seal(job)
+    clock = time.process_time
+    position = DONE.size
+    os.ftruncate(1, 0)
+    for index in range(first, len(inputs)):
+        started = clock()
+        os.ftruncate(0, 0)
+        os.pwrite(0, inputs[index], 0)
+        os.lseek(0, 0, 0)
+        os.lseek(1, 0, 0)
+        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+        try:
+            exec(code, fresh_module(job, "__main__"))
+            letter, words = "F", ""
+        except BaseException as error:
+            letter, words = outcome_of(error, text, job)
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            letter = "L" if os.fstat(1).st_size > job.output else letter
+        output = os.pread(1, job.output + 1, 0)
+        os.ftruncate(1, 0)
+        body = DONE.pack(len(output)) + output + words.encode("utf-8", "replace")
+        record = RECORD.pack(index, ord(letter), clock() - started, len(body)) + body
+        os.pwrite(VALUE_FD, record, position)
+        position += len(record)
+        os.pwrite(VALUE_FD, DONE.pack(index + 1), 0)
+    os._exit(0)
+
+
+def value_of(value: Any, job: Job) -> tuple[str, str]:
+    """Return the record's letter and text for a returned value."""
+    try:
+        return "V", frames.encode(value, job.output)
+    except frames.TooLarge as error:
+        return "L", str(error)
+    except frames.NotPlain as error:
+        return "N", str(error)
+
+
+def fresh_module(job: Job, name: str) -> dict[str, Any]:
+    """Return the namespace of a new module, registered under `name` so that classes find it."""
+    module = type(sys)(name)
+    sys.modules[name] = module
+    namespace = module.__dict__
+    namespace["__builtins__"] = builtins
+    namespace["__file__"] = SOURCE_NAME
+    job.module = module
+    return namespace
+
+
+def resolve(namespace: dict[str, Any], entry: str) -> Callable[..., Any]:
+    """Return what an entry point names: `f`, `Class`, `Class().method` or `Class.method`; a plain name may be a method of `Solution`."""
+    target: Any = None
+    for position, part in enumerate(entry.split(".")):
+        name = part[:-2] if part.endswith("()") else part
+        if position:
+            target = getattr(target, name)
+        elif name in namespace:
+            target = namespace[name]
+        elif hasattr(namespace.get("Solution"), name):
+            target = getattr(namespace["Solution"](), name)
+        else:
+            raise NameError(f"name {name!r} is not defined")
+        if part.endswith("()"):
+            target = target()
+    return target  # type: ignore[no-any-return]
+
+
+def outcome_of(error: BaseException, text: str, job: Job) -> tuple[str, str]:
+    """Return the record's letter and text for an exception that reached the runner."""
+    try:
+        if isinstance(error, SystemExit):
+            return "X", f"SystemExit: {error.code}"
+        if isinstance(error, MemoryError):
+            error.__traceback__ = None
+            return "M", "MemoryError"
+        return "E", traceback_text(error, text)
+    except BaseException as problem:  # a hostile __str__, or no memory left to describe the error
+        return "E", f"{type(error).__name__}: (not printable: {type(problem).__name__})"
+
+
+def traceback_text(error: BaseException, text: str) -> str:
+    """Return the traceback of an exception from the submission's first frame on, with its source lines."""
+    entries = []
+    step = error.__traceback__
+    while step is not None:
+        code = step.tb_frame.f_code
+        entries.append((code.co_filename, step.tb_lineno, code.co_name))
+        step = step.tb_next
+    mine = next((position for position, entry in enumerate(entries) if entry[0] == SOURCE_NAME), len(entries))
+    entries = entries[mine:]
+    lines = text.split("\n") if text else []
+    shown = ["Traceback (most recent call last):"] if entries else []
+    for position, (name, number, function) in enumerate(entries):
+        if len(entries) > 12 and position == 4:
+            shown.append(f"  ... {len(entries) - 10} more calls ...")
+        if len(entries) > 12 and 4 <= position < len(entries) - 6:
+            continue
+        name = name if name == SOURCE_NAME else os.path.basename(name)
+        shown.append(f'  File "{name}", line {number}, in {function}')
+        if name == SOURCE_NAME and 0 < number <= len(lines):
+            shown.append("    " + lines[number - 1].strip()[:200])
+    if isinstance(error, SyntaxError):
+        shown.append(syntax_text(error))
+    else:
+        words = str(error)
+        if len(words) > 2000:
+            words = words[:1500] + " ... " + words[-400:]
+        shown.append(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    return "\n".join(shown)[-_ERROR_CHARACTERS:]
+
+
+def syntax_text(error: BaseException) -> str:
+    """Return an error of the compiler the way Python shows it."""
+    if not isinstance(error, SyntaxError) or error.lineno is None:
+        words = str(error.msg if isinstance(error, SyntaxError) else error)
+        return f"{type(error).__name__}: {words}"[:_ERROR_CHARACTERS]
+    name = SOURCE_NAME if error.filename in (None, SOURCE_NAME, "<string>", "<unknown>") else "other"
+    shown = [f'  File "{name}", line {error.lineno}']
+    if error.text:
+        line = error.text.rstrip("\n")[:400]
+        stripped = line.lstrip()
+        shown.append("    " + stripped)
+        if error.offset is not None and 0 < error.offset <= 400:
+            shown.append("    " + " " * max(0, error.offset - 1 - (len(line) - len(stripped))) + "^")
+    shown.append(f"{type(error).__name__}: {error.msg}")
+    return "\n".join(shown)[:_ERROR_CHARACTERS]
+
+
+def leave(letter: str, words: str, error: BaseException | None) -> NoReturn:
+    """End a program as the interpreter would: wait for threads, run exit functions, flush; then leave the record."""
+    status = 0
+    if error is not None:
+        status = 1
+        if isinstance(error, SystemExit):
+            status = error.code if isinstance(error.code, int) else 0 if error.code is None else 1
+            words = str(status)
+            if error.code is not None and not isinstance(error.code, int):
+                words = f"1\n{error.code}"
+        error = None
+    try:
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            threading._shutdown()  # type: ignore[attr-defined]
+        atexit = sys.modules.get("atexit")
+        if atexit is not None:
+            atexit._run_exitfuncs()  # type: ignore[attr-defined]
+    except BaseException as problem:
+        letter, words = "E", f"{type(problem).__name__}: in an exit function"
+    for stream in (sys.stdout, sys.__stdout__, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BaseException:
+            status = status or 120
+    end(letter, words, 0, status)
+
+
+def end(letter: str, words: str, index: int = 0, status: int = 0) -> NoReturn:
+    """Leave a last record and end the process."""
+    try:
+        gc.disable()
+        body = words.encode("utf-8", "replace")
+        os.pwrite(VALUE_FD, DONE.pack(index + 1) + RECORD.pack(index, ord(letter), 0.0, len(body)) + body, 0)
+    finally:
+        os._exit(status & 255)

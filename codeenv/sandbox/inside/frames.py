@@ -1,0 +1,191 @@
+"""Plain data as text: what crosses from a process that runs submitted code to one that does not.
+
+The text is JSON. `null`, booleans, numbers, texts and lists are themselves (`NaN` and `Infinity` included); everything else is an object
+with one key: `t` tuple, `s` set, `z` frozenset, `d` dictionary as pairs, `b` bytes, `c` complex, `i` a large integer in hexadecimal, and
+`r` or `l` an object on the sender's or the receiver's side (only where the caller allows it). Reading it runs no code of the sender.
+"""
+
+from __future__ import annotations
+
+from _json import encode_basestring_ascii as _text
+from json.decoder import JSONDecoder
+from typing import Any, Callable
+
+MAX_DEPTH = 100
+"""Deepest nesting of containers that is written or read."""
+
+_SMALL = 10**18
+
+
+class NotPlain(Exception):
+    """A value is not plain data, too deep, too large, or a text is not the form of plain data."""
+
+
+class TooLarge(NotPlain):
+    """The text of a value would exceed the limit."""
+
+
+def encode(value: Any, limit: int = 1 << 24, export: Callable[[Any], str] | None = None) -> str:
+    """Return the text of a plain value.
+
+    Args:
+        value: plain data; each part must be of exactly a built-in type.
+        limit: most characters of text.
+        export: gives the text of a part that is not plain data; without it such a part is refused.
+
+    Raises:
+        NotPlain: naming the type of the part that is not plain data, or the depth.
+        TooLarge: the text would exceed `limit`.
+
+    >>> encode([1, (True, None), {"a": 2.5}])
+    '[1,{"t":[true,null]},{"d":[["a",2.5]]}]'
+    """
+    parts: list[str] = []
+    _Encoder(parts.append, limit, export).write(value, 0)
+    text = "".join(parts)
+    if len(text) > limit:
+        raise TooLarge(f"the value takes more than {limit} characters")
+    return text
+
+
+class _Encoder:
+    def __init__(self, put: Callable[[str], None], limit: int, export: Callable[[Any], str] | None) -> None:
+        self.put = put
+        self.left = limit
+        self.export = export
+
+    def write(self, value: Any, depth: int) -> None:
+        kind = type(value)
+        if kind is int:
+            self._take(repr(value) if -_SMALL < value < _SMALL else f'{{"i":"{value:x}"}}')
+        elif kind is str:
+            if len(value) > self.left:
+                raise TooLarge(f"a text of {len(value)} characters is too large")
+            self._take(_text(value))
+        elif kind is bool:
+            self._take("true" if value else "false")
+        elif value is None:
+            self._take("null")
+        elif kind is float:
+            self._take(_float(value))
+        elif kind is list:
+            self._items("[", value, "]", depth)
+        elif kind is tuple:
+            self._items('{"t":[', value, "]}", depth)
+        elif kind is dict:
+            self._items('{"d":[', list(value.items()), "]}", depth, True)
+        elif kind is set:
+            self._items('{"s":[', list(value), "]}", depth)
+        elif kind is frozenset:
+            self._items('{"z":[', list(value), "]}", depth)
+        elif kind is bytes:
+            self._take('{"b":' + _text(value.decode("latin-1")) + "}")
+        elif kind is complex:
+            self._take(f'{{"c":[{_float(value.real)},{_float(value.imag)}]}}')
+        elif self.export is not None:
+            self._take(self.export(value))
+        else:
+            raise NotPlain(f"a value of type {kind.__name__!r} is not plain data")
+
+    def _take(self, text: str) -> None:
+        self.left -= len(text)
+        if self.left < 0:
+            raise TooLarge("the value is too large")
+        self.put(text)
+
+    def _items(self, opening: str, items: Any, closing: str, depth: int, pairs: bool = False) -> None:
+        if depth >= MAX_DEPTH:
+            raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels")
+        self._take(opening)
+        first = True
+        for item in items:
+            if not first:
+                self._take(",")
+            first = False
+            if pairs:
+                self._items("[", item, "]", depth + 1)
+            else:
+                self.write(item, depth + 1)
+        self._take(closing)
+
+
+def _float(value: float) -> str:
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    return repr(value)
+
+
+def _no_objects(kind: str, identity: int) -> Any:
+    raise NotPlain("an object reference is not plain data")
+
+
+def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str], Any]:
+    """Return a reader of texts; `objects` gives the object for a reference of kind `r` or `l`."""
+
+    def hook(tagged: dict[str, Any]) -> Any:
+        if len(tagged) != 1:
+            raise NotPlain("an object with more than one key")
+        ((tag, body),) = tagged.items()
+        if tag == "i":
+            return int(body, 16)
+        if tag == "b":
+            return body.encode("latin-1")
+        if tag in ("r", "l") and type(body) is int:
+            return objects(tag, body)
+        if type(body) is not list:
+            raise NotPlain(f"malformed {tag!r}")
+        if tag == "t":
+            return tuple(body)
+        if tag == "d":
+            return {key: value for key, value in body}
+        if tag == "s":
+            return set(body)
+        if tag == "z":
+            return frozenset(body)
+        if tag == "c" and len(body) == 2:
+            return complex(float(body[0]), float(body[1]))
+        raise NotPlain(f"unknown tag {tag!r}")
+
+    read = JSONDecoder(object_hook=hook).decode
+
+    def decode(text: str) -> Any:
+        try:
+            value = read(text)
+        except NotPlain:
+            raise
+        except (ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+            raise NotPlain(f"not the text of plain data: {type(error).__name__}") from None
+        if text.count("[") > MAX_DEPTH and _too_deep(text):
+            raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels")
+        return value
+
+    return decode
+
+
+def _too_deep(text: str) -> bool:
+    """Whether brackets nest deeper than an honest encoder writes (two a level), outside texts."""
+    depth = 0
+    inside = escaped = False
+    for character in text:
+        if inside:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                inside = False
+        elif character == '"':
+            inside = True
+        elif character == "[":
+            depth += 1
+            if depth > 2 * MAX_DEPTH + 2:
+                return True
+        elif character == "]":
+            depth -= 1
+    return False
+
+
+decode = decoder()
+"""Read the text of a plain value; raises `NotPlain`."""

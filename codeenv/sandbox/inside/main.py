@@ -1,0 +1,165 @@
+"""The worker program: build the walls of the asked-for level, warm up, and serve.
+
+Started as `python -c "..." CONTROL REQUEST REPLY JUDGE_PID`; the configuration is the first message on the control socket. The first process
+stays outside as a guard: it ends the worker when the judge's process ends, in whatever way.
+"""
+
+from __future__ import annotations
+
+import importlib
+import marshal
+import os
+import resource
+import select
+import signal
+import struct
+import sys
+from typing import Any, NoReturn
+
+from . import child, namespaces, seccomp, syscalls, zygote
+
+_CONTROL, _REQUEST, _REPLY = 100, 101, 102
+_WARM_UP = """
+import sys
+from typing import List
+class Thing:
+    def method(self, values: List[int]) -> int:
+        return sum(value * value for value in values if value % 2 == 0) + len({value: str(value) for value in values})
+def f(values):
+    text = f"{Thing().method(values)} {values!r:>5} {1.5:.2f}"
+    return [text.split(), sorted(values, key=lambda value: -value)]
+for _ in range(2):
+    f([3, 1, 2])
+try:
+    f([1, "a"])
+except TypeError as problem:
+    error = problem
+"""
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """Run the worker; never returns."""
+    control, request, reply, judge = map(int, arguments)
+    for number, file in ((_CONTROL, control), (_REQUEST, request), (_REPLY, reply)):
+        os.dup2(file, number)
+    os.closerange(3, _CONTROL)
+    length = struct.unpack("<I", _exactly(4))[0]
+    config: dict[str, Any] = marshal.loads(_exactly(length))
+    try:
+        _stack_for_recursion()
+        if config["level"] == "namespaces":
+            namespaces.enter()
+        pid = os.fork()
+        if pid:
+            _guard(pid, judge)
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        _confine(config)
+    except BaseException as error:
+        _say({"error": f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error.strerror or error)})
+        os._exit(1)
+    raise AssertionError("the worker's loop does not return")
+
+
+def _stack_for_recursion() -> None:
+    """Allow a deep main stack, as contest machines do."""
+    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    wanted = 1 << 30
+    resource.setrlimit(resource.RLIMIT_STACK, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _guard(pid: int, judge: int) -> NoReturn:
+    """Wait until the worker ends, or end it when the judge's process has ended."""
+    os.closerange(0, 1 << 16)
+    poll = select.poll()
+    worker = os.pidfd_open(pid)
+    poll.register(worker, select.POLLIN)
+    try:
+        poll.register(os.pidfd_open(judge), select.POLLIN)
+        ready = poll.poll()
+        if worker not in [file for file, _ in ready]:
+            os.kill(pid, signal.SIGKILL)
+    except OSError:
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    os._exit(0)
+
+
+def _confine(config: dict[str, Any]) -> NoReturn:
+    level = config["level"]
+    for name in config["modules"]:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            continue
+    base = _address_space()
+    stdlib = os.path.dirname(os.path.realpath(os.__file__))
+    sys.path[:] = [path for path in sys.path if os.path.isdir(path) and not path.endswith(("site-packages", "dist-packages"))]
+    if level == "namespaces":
+        folders, hidden = namespaces.library_folders(stdlib)
+        namespaces.build_root(folders, hidden, config["packages"])
+        sys.path.append("/packages")
+        namespaces.drop_capabilities()
+    for name, value in (("NPROC", 64), ("NOFILE", 128), ("CORE", 0), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
+        number = getattr(resource, f"RLIMIT_{name}", None)
+        if number is not None and not (name == "NPROC" and level != "namespaces"):
+            resource.setrlimit(number, (value, value))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update({"LANG": "C.UTF-8", "HOME": "/tmp", "PATH": "/nowhere", **config["environment"]})
+    sys.argv = ["solution.py"]
+    sys.executable = ""
+    sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+    sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+    sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # type: ignore[misc]
+    arch = syscalls.machine()
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, seccomp.Filter(arch, *seccomp.child_filter(arch)), level == "namespaces")
+    seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
+    _warm_up()
+    _say({"pid": os.getpid(), "python": sys.version.split()[0], "address_space": base})
+    worker.serve()
+
+
+def _warm_up() -> None:
+    """Run a small program here once, so that what it sets up in the interpreter is there before every fork."""
+    module = sys.modules.pop("__main__", None)
+    job = child.Job((0, 0), "f", 1.0, 0, 1 << 20)
+    try:
+        namespace = child.fresh_module(job, "__main__")
+        code = compile(_WARM_UP, child.SOURCE_NAME, "exec", 0, True)
+        exec(marshal.loads(marshal.dumps(code)), namespace)
+        child.value_of(namespace["f"]([1, 2]), job)
+        child.outcome_of(namespace["error"], _WARM_UP, job)
+    finally:
+        sys.modules["__main__"] = module or type(sys)("__main__")
+    for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:
+        del sys.modules[name]  # a submission that imports a module of such a name must not find ours
+    random = sys.modules.get("random")
+    if random is not None:
+        random.seed(0)
+    zygote.freeze()
+
+
+def _address_space() -> int:
+    try:
+        with open("/proc/self/statm") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 64 << 20
+
+
+def _exactly(count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = os.read(_CONTROL, count - len(data))
+        if not part:
+            os._exit(0)
+        data += part
+    return data
+
+
+def _say(words: dict[str, Any]) -> None:
+    data = marshal.dumps(words, 2)
+    os.write(_CONTROL, struct.pack("<I", len(data)) + data)
+

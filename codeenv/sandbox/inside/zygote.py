@@ -1,0 +1,297 @@
+"""The worker's loop: take a unit of work, fork a child for each test, watch it, hand its output to the judge as bytes.
+
+The worker never looks at a source, an input or an output: they go between the request file, the children's files and the reply file inside
+the kernel. Only the worker writes to the control socket, and the worker never runs a submission.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import resource
+import select
+import signal
+import struct
+import time
+from typing import Any, Callable, NoReturn
+
+from . import calls, child
+from .syscalls import libc
+
+MESSAGE = struct.Struct("<QQ")
+"""A message on the control socket: (offset, length) of the units in the request file; the reply counts (entries, bytes)."""
+ENTRY = struct.Struct("<IIBBiddIQIII")
+"""One run of a child: unit, first test, reason, phase, code, CPU s, wall s, peak KiB, offset in the reply file, bytes of value, stdout, stderr."""
+
+EXITED, SIGNALLED, CPU_LIMIT, IDLE_LIMIT = range(4)
+"""Why a run ended; `code` is the exit status or the signal."""
+
+_SLICE_S = 0.25
+
+
+class Zygote:
+    """The loop over units. Descriptors: `control` socket, `request` and `reply` files shared with the judge, own files for children."""
+
+    def __init__(self, control: int, request: int, reply: int, load_filter: Any, alone: bool) -> None:
+        self.control = control
+        self.request = request
+        self.reply = reply
+        self.filter = load_filter
+        self.alone = alone and os.getpid() == 1
+        self.stdin, self.stdout, self.stderr, self.value, self.code, self.other = (
+            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("in", "out", "err", "value", "code", "other")
+        )
+        self.position = 0
+        self.entries: list[bytes] = []
+        self.hangup = select.poll()
+        self.hangup.register(control, 0)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+
+    def serve(self) -> NoReturn:
+        """Answer requests until the judge goes away."""
+        while True:
+            message = b""
+            while len(message) < MESSAGE.size:
+                part = os.read(self.control, MESSAGE.size - len(message))
+                if not part:
+                    os._exit(0)
+                message += part
+            offset, length = MESSAGE.unpack(message)
+            self.position = 0
+            self.entries.clear()
+            for number, unit in enumerate(marshal.loads(os.pread(self.request, length, offset))):
+                self._unit(number, unit)
+            usage = resource.getrusage(resource.RUSAGE_SELF)
+            below = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu = usage.ru_utime + usage.ru_stime + below.ru_utime + below.ru_stime
+            table = struct.pack("<d", cpu) + b"".join(self.entries)
+            start = self.position
+            os.pwrite(self.reply, table, start)
+            os.write(self.control, MESSAGE.pack(start, len(table)))
+
+    def _unit(self, number: int, unit: tuple[Any, ...]) -> None:
+        kind, source, entry, cpu_s, memory, output, tests, extra = unit
+        job = child.Job(source, entry, cpu_s, memory, output)
+        job.tests = tests
+        job.request_fd = self.request
+        job.code_fd = self.code
+        job.filter = self.filter
+        _empty(self.code)
+        many = len(tests) > 1
+        for index in range(len(tests)):
+            if kind == "stdio":
+                self._fill(self.stdin, *tests[index])
+                self._run(number, index, job, lambda index=index: child.run_program(job, many and index == 0))
+            elif kind == "call":
+                _empty(self.stdin)
+                self._run(number, index, job, lambda index=index: child.run_call(job, many and index == 0, index))
+            elif kind == "code":
+                self._code_test(number, index, job, extra)
+            else:
+                break
+            if not self._compiled():
+                return
+        if kind in ("call-batch", "stdio-batch"):
+            run = child.run_batch if kind == "call-batch" else child.run_program_batch
+            first, needed = 0, extra
+            while first < needed:
+                _empty(self.code)
+                done, code = self._run(number, first, job, lambda first=first: run(job, first), batch=True)
+                if not self._compiled() or code == child.MODULE_FAILED:
+                    return
+                first = max(done, first) + 1  # the test that ended the child has had its turn
+
+    def _compiled(self) -> bool:
+        return os.fstat(self.code).st_size > 0
+
+    def _fill(self, target: int, offset: int, length: int) -> None:
+        _empty(target)
+        _copy(target, self.request, offset, length)
+        os.lseek(target, 0, 0)
+
+    def _run(self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], batch: bool = False) -> tuple[int, int]:
+        """Fork a child that runs `run`, watch it, append its entry and output; return how many records it left and its status."""
+        for file in (self.stdout, self.stderr, self.value):
+            _empty(file)
+        started = time.monotonic()
+        pid = self._fork([self.stdin, self.stdout, self.stderr, self.value], run)
+        reason, code, usage = self._watch(pid, job.cpu_s, batch)
+        self._append(number, index, job, reason, code, usage, time.monotonic() - started, len(job.tests) if batch else 1)
+        return (child.DONE.unpack(os.pread(self.value, 4, 0).ljust(4, b"\0"))[0] if batch else 0), code
+
+    def _fork(self, streams: list[int], run: Callable[[], NoReturn]) -> int:
+        pid: int = libc.fork()
+        if pid < 0:
+            raise OSError("no new process")
+        if pid:
+            return pid
+        try:
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+            run()
+        finally:
+            os._exit(70)
+
+    def _watch(self, pid: int, cpu_s: float, batch: bool = False) -> tuple[int, int, Any]:
+        """Wait for a child; kill it past its CPU time, or when it has slept as long as it may compute."""
+        clock = (~pid << 3) | 2
+        idle = used = base = 0.0
+        progress = b""
+        hard = 10 * cpu_s + 10
+        begun = before = time.monotonic()
+        while True:
+            signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - (used - base), _SLICE_S)))
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done:
+                spent = usage.ru_utime + usage.ru_stime
+                if os.WIFSIGNALED(status):
+                    number = os.WTERMSIG(status)
+                    return (CPU_LIMIT, number, usage) if number == signal.SIGXCPU else (SIGNALLED, number, usage)
+                over = spent > cpu_s and not batch
+                return (CPU_LIMIT if over else EXITED), os.WEXITSTATUS(status), usage
+            if self.hangup.poll(0):
+                self._kill(pid)
+                os._exit(0)
+            now = time.monotonic()
+            try:
+                cpu = time.clock_gettime(clock)
+            except OSError:
+                continue
+            idle += max(0.0, now - before - 20 * (cpu - used))
+            used, before = cpu, now
+            if batch:
+                head = os.pread(self.value, 4, 0)
+                if head != progress:
+                    progress, base, idle = head, cpu, 0.0
+            if used - base >= cpu_s:
+                return CPU_LIMIT, 9, self._kill(pid)
+            if idle > cpu_s + 0.5 or now - begun > hard * (100 if batch else 1):
+                return IDLE_LIMIT, 9, self._kill(pid)
+
+    def _kill(self, pid: int) -> Any:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        return os.wait4(pid, 0)[2]
+
+    def _append(self, number: int, index: int, job: child.Job, reason: int, code: int, usage: Any, wall: float, times: int = 1) -> None:
+        sizes = [min(os.fstat(file).st_size, job.output * times + 64) for file in (self.value, self.stdout, self.stderr)]
+        self.entries.append(
+            ENTRY.pack(
+                number, index, reason, self._compiled(), code, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss,
+                self.position, *sizes,
+            )  # fmt: skip
+        )
+        os.lseek(self.reply, self.position, 0)
+        for file, size in zip((self.value, self.stdout, self.stderr), sizes):
+            if size:
+                _copy(self.reply, file, 0, size)
+                self.position += size
+        if self.alone:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Kill whatever is left in the process namespace. Only process 1 of a private namespace may say "everybody"."""
+        if os.getpid() != 1:
+            return
+        try:
+            os.kill(-1, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        while True:
+            try:
+                os.wait4(-1, 0)
+            except ChildProcessError:
+                return
+
+    def _code_test(self, number: int, index: int, job: child.Job, extra: tuple[Any, ...]) -> None:
+        """Run trusted test code in one child and the submission in another, joined by a socket."""
+        from _socket import socketpair
+
+        _empty(self.other)
+        for file in (self.stdin, self.stdout, self.stderr, self.value):
+            _empty(file)
+        one, two = socketpair()
+        ours, theirs = one.detach(), two.detach()
+        started = time.monotonic()
+        candidate = self._fork(
+            [self.stdin, self.stdout, self.stderr, self.other, theirs], lambda: calls.run_candidate(job)
+        )
+        os.close(theirs)
+        tester = self._fork([self.stdin, self.stdout, self.stderr, self.value, ours], lambda: calls.run_tester(job, index, extra))
+        os.close(ours)
+        reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s)
+        wall = time.monotonic() - started
+        if not phase:  # the submission did not compile: its record is the one that counts
+            self.value, self.other = self.other, self.value
+        self._append(number, index, job, reason, code, usage, wall)
+
+    def _watch_two(self, tester: int, candidate: int, cpu_s: float) -> tuple[int, int, Any, bool]:
+        """Wait for the test code; the submission's CPU time counts against the limit, the test code's against ten times that."""
+        clocks = {pid: (~pid << 3) | 2 for pid in (tester, candidate)}
+        used = dict.fromkeys(clocks, 0.0)
+        idle = 0.0
+        gone: dict[int, Any] = {}
+        status = 0
+        before = time.monotonic()
+        reason, code = EXITED, 0
+        while tester not in gone:
+            signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - used[candidate], _SLICE_S)))
+            for pid in clocks:
+                if pid not in gone:
+                    done, status, usage = os.wait4(pid, os.WNOHANG)
+                    if done:
+                        gone[pid] = usage
+                        if pid == tester:
+                            reason, code = (
+                                (SIGNALLED, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (EXITED, os.WEXITSTATUS(status))
+                            )
+                        elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+                            used[candidate] = cpu_s
+            if self.hangup.poll(0):
+                os._exit(0)
+            now = time.monotonic()
+            spent = 0.0
+            for pid in clocks:
+                if pid not in gone:
+                    try:
+                        cpu = time.clock_gettime(clocks[pid])
+                    except OSError:
+                        continue
+                    spent += cpu - used[pid]
+                    used[pid] = cpu
+            idle += max(0.0, now - before - 20 * spent)
+            before = now
+            if tester not in gone and (used[candidate] >= cpu_s or used[tester] >= 10 * cpu_s or idle > cpu_s + 0.5):
+                reason, code = (IDLE_LIMIT if idle > cpu_s + 0.5 else CPU_LIMIT), 9
+                gone[tester] = self._kill(tester)
+        if candidate not in gone:
+            gone[candidate] = self._kill(candidate)
+        usage = gone[candidate]
+        if usage.ru_utime + usage.ru_stime > cpu_s and reason == EXITED:
+            reason = CPU_LIMIT
+        return reason, code, usage, self._compiled()
+
+
+def _empty(file: int) -> None:
+    if os.fstat(file).st_size:
+        os.ftruncate(file, 0)
+    os.lseek(file, 0, 0)
+
+
+def _copy(target: int, source: int, offset: int, length: int) -> None:
+    while length > 0:
+        count = os.sendfile(target, source, offset, length)
+        if count <= 0:
+            raise OSError("a file is shorter than it says")
+        offset += count
+        length -= count
+
+
+def freeze() -> None:
+    """Move everything that exists to the permanent generation, so that children's collections do not touch it."""
+    gc.collect()
+    gc.freeze()

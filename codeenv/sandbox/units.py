@@ -1,0 +1,167 @@
+"""What a sandbox is asked for and what it answers: units of work and runs, as plain records."""
+
+from __future__ import annotations
+
+import marshal
+import struct
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from codeenv.errors import CodeenvError
+from codeenv.sandbox.inside.child import DONE, RECORD
+from codeenv.sandbox.inside.zygote import CPU_LIMIT, ENTRY, EXITED, IDLE_LIMIT, SIGNALLED
+
+__all__ = ["CPU_LIMIT", "EXITED", "IDLE_LIMIT", "SIGNALLED", "Kind", "Record", "Run", "SandboxError", "Unit", "WorkerLost", "pack", "unpack"]
+
+_DOUBLE = struct.Struct("<d")
+
+Kind: TypeAlias = Literal["stdio", "call", "code", "stdio-batch", "call-batch"]
+
+
+class SandboxError(CodeenvError):
+    """A sandbox cannot be had: the sentence says what is missing and what to do."""
+
+
+class WorkerLost(Exception):
+    """A worker ended, hung or answered nonsense; what it was doing has no result."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One submission and the inputs to run it on.
+
+    Attributes:
+        kind: `stdio` (each test is the text of standard input), `call` (each is `marshal` of (args, kwargs)) or `code` (each is the source of
+            trusted test code); with `-batch` one process runs all tests.
+        source: the submission, as UTF-8.
+        entry: what calls call; empty for `stdio`.
+        tests: the inputs.
+        needed: in a batch, how many of the first tests must have a result even if one before them ends the process.
+        prelude: for `code`, trusted source that runs before the test code.
+        time_s, memory, output: CPU seconds, bytes of address space, and bytes of each stream, a test.
+    """
+
+    kind: Kind
+    source: bytes
+    entry: str
+    tests: tuple[bytes, ...]
+    needed: int = 0
+    prelude: bytes = b""
+    time_s: float = 10.0
+    memory: int = 1 << 30
+    output: int = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a child left about one test: a letter (see `inside.child`), its CPU seconds and the bytes that follow."""
+
+    index: int
+    letter: str
+    time_s: float
+    data: bytes
+
+    @property
+    def text(self) -> str:
+        """The bytes as text."""
+        return self.data.decode("utf-8", "replace")
+
+    def program_output(self) -> tuple[bytes, str]:
+        """Return the standard output and the text of a record of a `stdio-batch`."""
+        if len(self.data) < DONE.size:
+            return b"", ""
+        (length,) = DONE.unpack_from(self.data)
+        return self.data[DONE.size : DONE.size + length], self.data[DONE.size + length :].decode("utf-8", "replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a child.
+
+    Attributes:
+        first: index of the (first) test that it ran.
+        reason: `EXITED`, `SIGNALLED`, `CPU_LIMIT` or `IDLE_LIMIT`.
+        code: exit status or signal.
+        compiled: whether the submission had compiled when the child ended.
+        time_s, wall_s: seconds.
+        memory_mb: peak resident memory in MiB.
+        value: the child's records; whatever the child wrote there.
+        stdout, stderr: bytes, at most the limit and a few.
+    """
+
+    first: int
+    reason: int
+    code: int
+    compiled: bool
+    time_s: float
+    wall_s: float
+    memory_mb: float
+    value: bytes = field(repr=False)
+    stdout: bytes = field(repr=False)
+    stderr: bytes = field(repr=False)
+
+    def records(self) -> list[Record]:
+        """Return the records that are whole; a child may have written anything, so what does not parse is left out."""
+        found = []
+        position = DONE.size
+        while len(self.value) >= position + RECORD.size:
+            index, letter, seconds, length = RECORD.unpack_from(self.value, position)
+            position += RECORD.size
+            if len(self.value) < position + length or letter > 127:
+                break
+            data = self.value[position : position + length]
+            found.append(Record(index, chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, data))
+            position += length
+        return found
+
+
+def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
+    """Return the request file for units, and where in it the worker finds their list.
+
+    `base_memory` is the worker's own address space, added to each limit.
+    """
+    parts: list[bytes] = []
+    position = 0
+
+    def place(data: bytes) -> tuple[int, int]:
+        nonlocal position
+        parts.append(data)
+        position += len(data)
+        return position - len(data), len(data)
+
+    rows: list[tuple[Any, ...]] = []
+    for unit in units:
+        memory = unit.memory + base_memory
+        extra: Any = None
+        if unit.kind == "code":
+            extra = (place(unit.prelude), max(memory, (1 << 30) + base_memory), max(unit.output, 1 << 24))
+        elif unit.kind.endswith("-batch"):
+            extra = unit.needed or len(unit.tests)
+        rows.append((unit.kind, place(unit.source), unit.entry, unit.time_s, memory, unit.output, [place(test) for test in unit.tests], extra))
+    table = marshal.dumps(rows, 2)
+    parts.append(table)
+    return b"".join(parts), position, len(table)
+
+
+def unpack(units: list[Unit], reply: bytes, start: int, length: int) -> tuple[list[list[Run]], float]:
+    """Return the runs of each unit and the worker's CPU seconds so far.
+
+    Raises:
+        WorkerLost: the reply is not what a worker writes.
+    """
+    if start + length > len(reply) or length < 8 or (length - 8) % ENTRY.size:
+        raise WorkerLost("the worker's reply has a wrong length")
+    (cpu_s,) = _DOUBLE.unpack_from(reply, start)
+    runs: list[list[Run]] = [[] for _ in units]
+    for entry in ENTRY.iter_unpack(reply[start + 8 : start + length]):
+        number, first, reason, compiled, code, time_s, wall_s, peak, offset, value, out, err = entry
+        if number >= len(units) or first >= max(1, len(units[number].tests)) or offset + value + out + err > start:
+            raise WorkerLost("the worker's reply names what was not asked for")
+        ends = offset + value, offset + value + out, offset + value + out + err
+        runs[number].append(
+            Run(
+                first, reason, code, bool(compiled), time_s, wall_s, peak / 1024,
+                reply[offset : ends[0]], reply[ends[0] : ends[1]], reply[ends[1] : ends[2]],
+            )  # fmt: skip
+        )
+    return runs, cpu_s

@@ -1,0 +1,180 @@
+"""One warm worker: a process of its own that was started by exec, behind the walls of one isolation level.
+
+The worker ends when this object is closed, when the judge's process ends in whatever way, or when it takes longer than everything
+it was asked for may take. It holds no state between requests that matters: a lost worker is replaced by a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import marshal
+import os
+import select
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from codeenv.sandbox.inside.zygote import MESSAGE
+from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unpack
+
+__all__ = ["MODULES", "Worker", "WorkerConfig"]
+
+MODULES = (
+    "_socket", "array", "atexit", "bisect", "cmath", "collections", "collections.abc", "copy", "datetime", "enum", "functools", "heapq",
+    "io", "itertools", "json.decoder", "math", "numbers", "operator", "random", "re", "string", "time", "typing",
+)  # fmt: skip
+"""Modules that are imported once in the worker; every fork pays for the memory they touch, every program that imports another pays for that."""
+
+_START_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class WorkerConfig:
+    """How workers are started.
+
+    Attributes:
+        level: isolation level.
+        interpreter: the CPython that runs submissions.
+        packages: (folder or file, name) of packages that submissions may import.
+        modules: what the worker imports beforehand.
+        environment: environment variables that submissions see.
+    """
+
+    level: str = "namespaces"
+    interpreter: str = sys.executable
+    packages: tuple[tuple[str, str], ...] = ()
+    modules: tuple[str, ...] = MODULES
+    environment: dict[str, str] = field(default_factory=lambda: {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+
+
+class Worker:
+    """A running worker. Not thread-safe: one request at a time.
+
+    Raises:
+        SandboxError: it cannot be started; the message has the worker's reason.
+    """
+
+    def __init__(self, config: WorkerConfig) -> None:
+        self.config = config
+        self.cpu_s = 0.0
+        self.pid = 0
+        ours, theirs = socket.socketpair()
+        self._control = ours
+        self._request = os.memfd_create("request", os.MFD_CLOEXEC)
+        self._reply = os.memfd_create("reply", os.MFD_CLOEXEC)
+        folder = str(Path(__file__).resolve().parent)
+        boot = f"import sys; sys.path[0] = {folder!r}; from inside.main import main; del sys.path[0]; main(sys.argv[1:])"
+        passed = [theirs.fileno(), self._request, self._reply]
+        try:
+            self._process = subprocess.Popen(
+                [config.interpreter, "-s", "-S", "-B", "-c", boot, *map(str, passed), str(os.getpid())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=passed,
+                env={"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore", "LANG": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            self._release()
+            raise SandboxError(f"the interpreter {config.interpreter!r} cannot be started: {error.strerror}") from None
+        finally:
+            theirs.close()
+        settings = marshal.dumps(
+            {
+                "level": config.level,
+                "packages": list(config.packages),
+                "modules": list(config.modules),
+                "environment": dict(config.environment),
+            },
+            2,
+        )
+        try:
+            self._control.sendall(struct.pack("<I", len(settings)) + settings)
+            deadline = time.monotonic() + _START_LIMIT_S
+            hello = marshal.loads(self._receive(struct.unpack("<I", self._receive(4, deadline))[0], deadline))
+        except (WorkerLost, OSError):
+            self.close()
+            raise SandboxError(f"a worker with {config.interpreter!r} ended while it started") from None
+        if "error" in hello:
+            self.close()
+            raise SandboxError(str(hello["error"]))
+        self.python: str = hello["python"]
+        self._base_memory: int = hello["address_space"]
+
+    def run(self, units: list[Unit]) -> list[list[Run]]:
+        """Run units one after another and return the runs of each.
+
+        Raises:
+            WorkerLost: the worker ended or answered nonsense; it must be closed then.
+        """
+        data, offset, length = pack(units, self._base_memory)
+        try:
+            _write_all(self._request, data)
+            self._control.sendall(MESSAGE.pack(offset, length))
+            longest = sum((unit.time_s * 10 + 12) * max(1, len(unit.tests)) for unit in units) + 60
+            start, size = MESSAGE.unpack(self._receive(MESSAGE.size, time.monotonic() + longest))
+            reply = _read_all(self._reply, start + size)
+        except OSError as error:
+            raise WorkerLost(f"the worker's connection failed: {error.strerror}") from None
+        runs, cpu_s = unpack(units, reply, start, size)
+        self.cpu_s = cpu_s
+        if len(data) > 1 << 20 or len(reply) > 1 << 20:
+            os.ftruncate(self._request, 0)
+            os.ftruncate(self._reply, 0)
+        return runs
+
+    def close(self) -> None:
+        """End the worker and everything in it; returns when they are gone."""
+        self._release()
+        process = self._process
+        try:
+            process.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _release(self) -> None:
+        if self._control.fileno() >= 0:
+            self._control.close()
+            os.close(self._request)
+            os.close(self._reply)
+
+    def _receive(self, count: int, deadline: float) -> bytes:
+        data = b""
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        while len(data) < count:
+            left = deadline - time.monotonic()
+            if left <= 0 or not poll.poll(left * 1000):
+                raise WorkerLost("the worker did not answer in time")
+            part = self._control.recv(count - len(data))
+            if not part:
+                raise WorkerLost("the worker ended")
+            data += part
+        return data
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view: Any = memoryview(data)
+    position = 0
+    while position < len(data):
+        position += os.pwrite(file, view[position:], position)
+
+
+def _read_all(file: int, count: int) -> bytes:
+    data = os.pread(file, count, 0)
+    while len(data) < count:
+        part = os.pread(file, count - len(data), len(data))
+        if not part:
+            raise WorkerLost("the worker's reply is incomplete")
+        data += part
+    return data
