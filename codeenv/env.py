@@ -14,7 +14,7 @@ from codeenv.episode import EnvConfig, Episode, Observation
 from codeenv.errors import CodeenvError
 from codeenv.feedback import Feedback, Prompt
 from codeenv.judge import Judge
-from codeenv.problems import Problem, load
+from codeenv.problems import Problem, ProblemSet, load
 from codeenv.reward import Reward
 from codeenv.spaces import Unicode
 
@@ -26,16 +26,27 @@ def observation_space(turn_limit: int) -> Dict:
     return Dict({"problem": Unicode(), "feedback": Unicode(), "trace": Unicode(), "turn": Discrete(turn_limit + 1)})
 
 
-def resolve_problems(problems: str | Sequence[Problem], split: str | None = None, limit: int | None = None) -> Sequence[Problem]:
-    """Return the problems of a data set's name or path, or the given ones."""
+def resolve_problems(
+    problems: str | Sequence[Problem], split: str | None = None, limit: int | None = None, options: Mapping[str, Any] | None = None
+) -> ProblemSet:
+    """Return the problems of a data set's name or path, or the given ones.
+
+    Args:
+        problems: a name or path for `codeenv.load_problems`, or the problems themselves.
+        split, limit: passed to the loader.
+        options: the data set's own options, and `filter`, passed to the loader.
+    """
     if isinstance(problems, str):
-        return load(problems, split=split, limit=limit)
-    if not len(problems):
+        return load(problems, split=split, limit=limit, **(options or {}))
+    if split is not None or options:
+        raise CodeenvError("split and problem_options are for data sets that have a name; these problems are given as they are")
+    chosen = problems if limit is None else problems[:limit]
+    if not len(chosen):
         raise CodeenvError("the problem set is empty; give at least one problem")
-    return problems
+    return chosen if isinstance(chosen, ProblemSet) else ProblemSet(chosen, name="given problems")
 
 
-def pick_problem(problems: Sequence[Problem], generator: np.random.Generator, options: Mapping[str, Any]) -> Problem:
+def pick_problem(problems: ProblemSet, generator: np.random.Generator, options: Mapping[str, Any]) -> Problem:
     """Return the problem that `options` name (`problem`, `problem_id` or `index`), else a random one."""
     if unknown := sorted(set(options) - {"problem", "problem_id", "index"}):
         raise CodeenvError(f"unknown reset option {unknown[0]!r}; use problem_id, index or problem")
@@ -45,12 +56,7 @@ def pick_problem(problems: Sequence[Problem], generator: np.random.Generator, op
             raise CodeenvError(f"the reset option 'problem' is a {type(problem).__name__}; pass a codeenv.Problem")
         return problem
     if "problem_id" in options:
-        wanted = options["problem_id"]
-        by_id = getattr(problems, "by_id", None)
-        found = by_id(wanted) if by_id else next((problem for problem in problems if problem.id == wanted), None)
-        if found is None:
-            raise CodeenvError(f"there is no problem {wanted!r} in this environment; ids look like {problems[0].id!r}")
-        return found  # type: ignore[no-any-return]
+        return problems.by_id(options["problem_id"])
     if "index" in options:
         index = options["index"]
         if not isinstance(index, int) or not 0 <= index < len(problems):
@@ -75,7 +81,7 @@ class CodeEnv(gymnasium.Env[Observation, str]):
         turn_limit, feedback, prompt, reward, trace, trace_tokens, require_fence, early_stop: see `EnvConfig`.
         sandbox: where programs run; see `codeenv.Judge`.
         judge: a judge to share; by default the environment has its own, with one worker.
-        split, limit: passed to the loader.
+        split, limit, problem_options: passed to the loader; `problem_options` are the data set's own, and `filter`.
         render_mode: `ansi` makes `render()` return the episode so far as text.
 
     Example:
@@ -101,13 +107,14 @@ class CodeEnv(gymnasium.Env[Observation, str]):
         judge: Judge | None = None,
         split: str | None = None,
         limit: int | None = None,
+        problem_options: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.config = EnvConfig(turn_limit, feedback, prompt, reward, trace, trace_tokens, require_fence, early_stop)
         if render_mode not in (None, "ansi"):
             raise CodeenvError(f"render_mode is {render_mode!r}; use 'ansi' or None")
         self.render_mode = render_mode
-        self.problems = resolve_problems(problems, split, limit)
+        self.problems = resolve_problems(problems, split, limit, problem_options)
         self.observation_space = observation_space(turn_limit)
         self.action_space = Unicode()
         self._own_judge = judge is None

@@ -60,6 +60,7 @@ class CodeVectorEnv(VectorEnv[dict[str, Any], tuple[str, ...], Any]):
         judge: Judge | None = None,
         split: str | None = None,
         limit: int | None = None,
+        problem_options: Mapping[str, Any] | None = None,
         render_mode: str | None = None,
     ) -> None:
         if not isinstance(num_envs, int) or num_envs < 1:
@@ -71,7 +72,7 @@ class CodeVectorEnv(VectorEnv[dict[str, Any], tuple[str, ...], Any]):
         self.config = EnvConfig(turn_limit, feedback, prompt, reward, trace, trace_tokens, require_fence, early_stop)
         self.metadata = {**CodeEnv.metadata, "autoreset_mode": self.autoreset_mode}
         self.render_mode = render_mode
-        self.problems = resolve_problems(problems, split, limit)
+        self.problems = resolve_problems(problems, split, limit, problem_options)
         self.single_observation_space = observation_space(turn_limit)
         self.single_action_space = Unicode()
         self.observation_space = batch_space(self.single_observation_space, num_envs)
