@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -89,7 +89,7 @@ class CodeEnv(gymnasium.Env[Observation, str]):
         >>> env = gymnasium.make("codeenv/Procedural-v0")  # doctest: +SKIP
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012  (gymnasium declares it so)
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class CodeEnv(gymnasium.Env[Observation, str]):
             raise CodeenvError(f"render_mode is {render_mode!r}; use 'ansi' or None")
         self.render_mode = render_mode
         self.problems = resolve_problems(problems, split, limit, problem_options)
-        self.observation_space = observation_space(turn_limit)
+        self.observation_space: Any = observation_space(turn_limit)
         self.action_space = Unicode()
         self._own_judge = judge is None
         self.judge = judge or Judge(sandbox=sandbox, workers=1)
@@ -144,7 +144,7 @@ class CodeEnv(gymnasium.Env[Observation, str]):
         step = self._batch.step({0: action})[0]
         return step.observation, step.reward, step.terminated, step.truncated, step.info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the episode so far as text, in render mode `ansi`."""
         if self.render_mode != "ansi" or self.episode is None:
             return None

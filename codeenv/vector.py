@@ -173,6 +173,6 @@ class CodeVectorEnv(VectorEnv[dict[str, Any], tuple[str, ...], Any]):
     def _observe(self) -> dict[str, Any]:
         assert self._batch is not None
         rows = self._batch.observations
-        batched: dict[str, Any] = {key: tuple(row[key] for row in rows) for key in ("problem", "feedback", "trace")}  # type: ignore[literal-required]
+        batched: dict[str, Any] = {key: tuple(row[key] for row in rows) for key in ("problem", "feedback", "trace")}
         batched["turn"] = np.array([row["turn"] for row in rows], dtype=np.int64)
-        return {key: batched[key] for key in self.single_observation_space}
+        return {key: batched[key] for key in ("feedback", "problem", "trace", "turn")}

@@ -11,7 +11,7 @@ ADD_ONE = Problem(
     "call",
     "f",
     public_tests=(CallTest((1,), {}, 2), CallTest((5,), {}, 6)),
-    private_tests=(CallTest((100,), {}, 101), CallTest((-1,), {}, 0)),
+    private_tests=(CallTest((31337,), {}, 31338), CallTest((-1,), {}, 0)),
     correct_solutions=("def f(x):\n    return x + 1\n",),
     incorrect_solutions=("def f(x):\n    return x\n",),
 )

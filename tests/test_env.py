@@ -60,7 +60,7 @@ def test_a_program_that_knows_the_public_tests_alone_is_punished(env):
     env.reset(options={"problem_id": "test/add-one"})
     _, reward, terminated, _, info = env.step(fence("def f(x):\n    return {1: 2, 5: 6}.get(x)\n"))
     assert (reward, terminated, info["solved"], info["private_fraction"]) == (-1.0, True, False, 0.0)
-    assert "101" not in repr(info)
+    assert "3133" not in repr(info)
 
 
 def test_unicode_goes_through_statement_input_output_and_program(env):
@@ -121,7 +121,7 @@ def test_wrappers_and_the_spec_work():
     env.reset(seed=0)
     *_, info = env.step("no code")
     assert info["episode"]["r"] == -10.0
-    assert gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()).id == "codeenv/HumanEval-v0"
+    assert gymnasium.envs.registration.EnvSpec.from_json(env.unwrapped.spec.to_json()).id == "codeenv/HumanEval-v0"
     env.close()
 
 

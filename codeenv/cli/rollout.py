@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -54,7 +54,7 @@ def main(
         as_json: print the summary as JSON.
     """
     chosen = {"turn_limit": turn_limit, "feedback": feedback, "trace": trace, "reward": reward}
-    settings = {name: value for name, value in chosen.items() if value is not None}
+    settings: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     if resume and out is None:
         raise CodeenvError("--resume needs --out, the folder of the run to go on with")
     with Bar("episodes", episodes) as bar:

@@ -96,6 +96,7 @@ class Judge:
         if cache is not None and isolation != "batch":
             raise CodeenvError("an execution cache goes with isolation='batch' only: it remembers what tests did in a shared process")
         self.isolation = isolation
+        self.workers = workers
         self._pool, self.isolation_level = open_pool(sandbox, workers, **options)
         self._cache = cache
         self._prepared = Preparations()

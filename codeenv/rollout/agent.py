@@ -125,7 +125,8 @@ def load_agent(name: str) -> Agent:
             agent = agent()
         except Exception as error:
             raise AgentError(f"agent {name!r}: {attribute}() failed: {type(error).__name__}: {error}") from error
-    act_of(agent)
+    if not callable(getattr(agent, "reset", None)):  # reset may return the agent of an episode
+        act_of(agent)
     return agent
 
 
