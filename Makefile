@@ -23,12 +23,13 @@ install: .venv/installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+# agents/ is imported as codeenv.agents: types and layers are checked on a copy that is laid out as it is installed.
 lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	rm -rf .build/layers && $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --target .build/layers .
-	cd .build/layers && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
+	rm -rf .build/tree && mkdir -p .build/tree && cp -r codeenv .build/tree/ && cp -r agents .build/tree/codeenv/agents
+	cd .build/tree && $(CURDIR)/$(BIN)/mypy --config-file $(CURDIR)/pyproject.toml --cache-dir ../mypy -p codeenv
+	cd .build/tree && PYTHONPATH=. $(CURDIR)/$(BIN)/lint-imports --config $(CURDIR)/pyproject.toml --no-cache
 
 bench: install
 	$(BIN)/python benchmarks/executors.py --quick

@@ -27,7 +27,10 @@ def observation_space(turn_limit: int) -> Dict:
 
 
 def resolve_problems(
-    problems: str | Sequence[Problem], split: str | None = None, limit: int | None = None, options: Mapping[str, Any] | None = None
+    problems: str | Sequence[Problem],
+    split: str | None = None,
+    limit: int | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> ProblemSet:
     """Return the problems of a data set's name or path, or the given ones.
 

@@ -185,7 +185,8 @@ class Episode:
         recorded = next((result.trace for result in public.failed if result.trace), None)
         if recorded is None:
             return ""
-        from codeenv.trace import Trace, render
+        from codeenv.trace.events import Trace
+        from codeenv.trace.render import render
 
         return render(Trace.from_jsonl(recorded), source, style=self.config.trace, budget_tokens=self.config.trace_tokens)
 
