@@ -7,8 +7,9 @@ May import `codeenv.episode`, `codeenv.batch` and everything below.
 from codeenv.rollout.agent import Agent, AgentError, Response, load_agent
 from codeenv.rollout.conversation import Conversation, Message, conversation_of
 from codeenv.rollout.engine import RolloutConfig, RolloutResult
+from codeenv.rollout.folder import RunFolder
 from codeenv.rollout.run import env_problems, rollout
-from codeenv.rollout.trajectory import RunError, RunFolder, read_episodes, read_run
+from codeenv.rollout.trajectory import RunError, read_episodes, read_problems, read_run
 
 __all__ = [
     "Agent",
@@ -24,6 +25,7 @@ __all__ = [
     "env_problems",
     "load_agent",
     "read_episodes",
+    "read_problems",
     "read_run",
     "rollout",
 ]

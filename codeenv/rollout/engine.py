@@ -18,7 +18,8 @@ from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.rollout.agent import Agent, AgentError, Response, act_of, check_response
 from codeenv.rollout.conversation import Conversation, conversation_of
-from codeenv.rollout.trajectory import RunFolder, episode_row
+from codeenv.rollout.folder import RunFolder
+from codeenv.rollout.trajectory import episode_row
 
 __all__ = ["Progress", "RolloutConfig", "RolloutResult", "run_episodes"]
 
@@ -121,7 +122,7 @@ async def run_episodes(
                 times = {"agent_s": round(agent_s, 4), "judge_s": round(judge_s, 4)}
                 row = episode_row(number, number // len(problems), config.seed + number, episode, extras, times)
                 if folder is not None:
-                    folder.append(row)
+                    folder.append(row, problem)
                 else:
                     result.rows[number] = row
                 result.episodes += 1

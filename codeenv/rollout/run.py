@@ -18,7 +18,7 @@ from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.rollout.agent import Agent, load_agent
 from codeenv.rollout.engine import Progress, RolloutConfig, RolloutResult, run_episodes
-from codeenv.rollout.trajectory import RunFolder
+from codeenv.rollout.folder import RunFolder
 
 __all__ = ["env_problems", "rollout"]
 

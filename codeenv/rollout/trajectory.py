@@ -2,136 +2,33 @@
 
     run.json         what was run: schema, versions, environment, settings, agent, seed, isolation level
     episodes.jsonl   one finished episode a row, in the order in which they finished
+    problems.jsonl   the problems of these episodes, without private tests and solutions
     failures.jsonl   episodes that could not be finished (the agent raised, the judge failed); a resumed run tries them again
 
-A row is written and flushed when its episode ends, so a killed run loses only unfinished episodes. The file is synced to
-disk at most once a second and at the end. A row that a kill cut short is dropped when the run is resumed.
+`codeenv.rollout.folder` writes them; this module holds the rows and the readers.
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from codeenv.episode import Episode, Turn
 from codeenv.errors import CodeenvError
+from codeenv.problems import Problem
 from codeenv.rollout.conversation import conversation_of
 
-__all__ = ["SCHEMA", "RunError", "RunFolder", "episode_row", "read_episodes", "read_run"]
+__all__ = ["SCHEMA", "RunError", "encode_row", "episode_row", "problem_row", "read_episodes", "read_problems", "read_run"]
 
 SCHEMA = 1
 """Version of the rows; readers refuse other versions."""
 
-_SYNC_EVERY_S = 1.0
-
 
 class RunError(CodeenvError):
     """A run folder cannot be written, read or resumed."""
-
-
-class RunFolder:
-    """A run that is being written, held by one process.
-
-    Args:
-        path: the folder; made if it is missing.
-        header: what is run; a resumed run must have the same one, apart from `versions`.
-        resume: go on with a run that is there.
-
-    Attributes:
-        done: numbers of the episodes that are already recorded.
-
-    Raises:
-        RunError: if the folder holds a run and `resume` is off, holds another run, is used by another process, or cannot be
-            written.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any], resume: bool = False) -> None:
-        self.path = Path(path)
-        self.done: set[int] = set()
-        self.solved = 0
-        self._synced = time.monotonic()
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / "lock").open("w")
-        except OSError as error:
-            raise RunError(f"cannot write the run folder {str(self.path)!r}: {error.strerror}; choose another --out") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._lock.close()
-            raise RunError(f"another process is writing the run {str(self.path)!r}; choose another --out") from None
-        try:
-            self._open(dict(header), resume)
-        except BaseException:
-            self._lock.close()
-            raise
-
-    def _open(self, header: dict[str, Any], resume: bool) -> None:
-        header = {"schema": SCHEMA, **header}
-        rows = self.path / "episodes.jsonl"
-        if (self.path / "run.json").exists() or rows.exists():
-            if not resume:
-                raise RunError(f"{str(self.path)!r} already holds a run; use --resume to go on with it, or choose another --out")
-            old = read_run(self.path)
-            for key in sorted(set(old) | set(header)):
-                if key != "versions" and old.get(key) != json.loads(json.dumps(header.get(key))):
-                    raise RunError(
-                        f"the run in {str(self.path)!r} has {key} = {old.get(key)!r}, this one {header.get(key)!r}; "
-                        "resume it with the same settings or choose another --out"
-                    )
-            _drop_cut_row(rows)
-            for row in read_episodes(self.path):
-                self.done.add(row["episode"])
-                self.solved += row["solved"]
-        else:
-            text = json.dumps(header, indent=2, ensure_ascii=False)
-            (self.path / "run.json.part").write_text(text + "\n", encoding="utf-8")
-            (self.path / "run.json.part").replace(self.path / "run.json")
-        self._rows: IO[bytes] = rows.open("ab")
-
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Write one finished episode.
-
-        Raises:
-            RunError: if the disk is full or the file cannot be written; what was written before stays readable.
-        """
-        line = _line(row)
-        start = self._rows.tell()
-        try:
-            self._rows.write(line)
-            self._rows.flush()
-        except OSError as error:
-            os.ftruncate(self._rows.fileno(), start)
-            raise RunError(f"cannot write to {str(self.path)!r}: {error.strerror}; {len(self.done)} episodes are safe") from None
-        self.done.add(row["episode"])
-        self.solved += bool(row["solved"])
-        if time.monotonic() - self._synced > _SYNC_EVERY_S:
-            os.fsync(self._rows.fileno())
-            self._synced = time.monotonic()
-
-    def fail(self, row: Mapping[str, Any]) -> None:
-        """Record an episode that could not be finished."""
-        with (self.path / "failures.jsonl").open("ab") as failures:
-            failures.write(_line(row))
-
-    def close(self) -> None:
-        """Sync the rows to disk and let other processes write the folder."""
-        if not self._rows.closed:
-            os.fsync(self._rows.fileno())
-            self._rows.close()
-            self._lock.close()
-            (self.path / "lock").unlink(missing_ok=True)
-
-    def __enter__(self) -> RunFolder:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
 
 
 def episode_row(
@@ -215,7 +112,28 @@ def read_episodes(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     Raises:
         RunError: with the line number, if a row is malformed or has another schema version.
     """
-    rows = Path(path) / "episodes.jsonl"
+    return _rows(Path(path) / "episodes.jsonl")
+
+
+def read_problems(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
+    """Yield the problems of a run, as `Problem.to_dict` without private tests and solutions.
+
+    Raises:
+        RunError: with the line number, if a row is malformed or has another schema version.
+    """
+    return _rows(Path(path) / "problems.jsonl")
+
+
+def problem_row(problem: Problem) -> dict[str, Any]:
+    """Return the row of a problem: its fields without private tests and solutions."""
+    kept = {name: value for name, value in problem.to_dict().items() if name not in _UNRECORDED}
+    return {"schema": SCHEMA, **kept}
+
+
+_UNRECORDED = ("private_tests", "correct_solutions", "incorrect_solutions")
+
+
+def _rows(rows: Path) -> Iterator[dict[str, Any]]:
     try:
         with rows.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -234,20 +152,10 @@ def read_episodes(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
         return
 
 
-def _line(row: Mapping[str, Any]) -> bytes:
-    # Lone surrogates, which a response may hold, are escaped; all else is readable UTF-8.
+def encode_row(row: Mapping[str, Any]) -> bytes:
+    """Return the line of a row. Lone surrogates, which a response may hold, are escaped; all else is readable UTF-8."""
     text = json.dumps(row, ensure_ascii=False, allow_nan=False)
     try:
         return text.encode() + b"\n"
     except UnicodeEncodeError:
         return json.dumps(row, allow_nan=False).encode() + b"\n"
-
-
-def _drop_cut_row(rows: Path) -> None:
-    if not rows.exists():
-        return
-    with rows.open("rb+") as file:
-        content = file.read()
-        whole = content.rfind(b"\n") + 1
-        if whole != len(content):
-            file.truncate(whole)

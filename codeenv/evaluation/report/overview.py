@@ -1,0 +1,143 @@
+"""What a report says at first sight: cards, tables and figures made from the summaries of its runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from codeenv.evaluation.intervals import Estimate, paired_bootstrap
+from codeenv.evaluation.records import RunRecord
+from codeenv.evaluation.report.data import Cell, Curve, Figure, Series, Table
+from codeenv.evaluation.report.figures import flow_figure, histogram_figure, line_figure
+from codeenv.evaluation.summary import ERROR_CLASSES, Summary, budget_curve, per_problem
+
+__all__ = ["behaviour_table", "cards", "comparison_table", "group_tables", "run_figures", "solve_table"]
+
+Card = dict[str, str]
+
+
+def cards(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Card]:
+    """Return the numbers at the top of the page: of the first run, and how much there is of everything."""
+    first = summaries[0]
+    in_all = sum(summary.episodes for summary in summaries)
+    found = [
+        {"value": f"{first.solve_rate.value:.1%}", "name": f"solved, {first.name}", "note": interval_text(first.solve_rate)},
+        {"value": f"{in_all:,}", "name": "episodes", "note": f"{len(runs)} run{'s' if len(runs) > 1 else ''}"},
+        {"value": f"{first.problems:,}", "name": "problems", "note": f"up to {first.turn_limit} turns each"},
+        {"value": f"{sum(summary.responses for summary in summaries):,}", "name": "programs judged", "note": ""},
+    ]
+    isolation = sorted({str(run.header.get("isolation")) for run in runs if run.header.get("isolation")})
+    if isolation:
+        found.append({"value": ", ".join(isolation), "name": "isolation", "note": "of the submitted programs"})
+    return found
+
+
+def interval_text(estimate: Estimate) -> str:
+    """Return `a to b` in percent."""
+    if math.isnan(estimate.low):
+        return ""
+    return f"{estimate.low:.1%} to {estimate.high:.1%}"
+
+
+def solve_table(summaries: Sequence[Summary]) -> Table:
+    """Return how often each run solves: by turn, and at sample budgets."""
+    turns = max(summary.turn_limit for summary in summaries)
+    budgets = list(dict.fromkeys(name for summary in summaries for name in summary.budgets))
+    columns = ["run", "episodes", *(f"by turn {turn}" for turn in range(1, turns + 1)), "public passed", *budgets]
+    rows: list[list[Cell]] = []
+    for summary in summaries:
+        by_turn: list[Cell] = [*summary.solved_at, *([None] * (turns - len(summary.solved_at)))]
+        rows.append([summary.name, summary.episodes, *by_turn, summary.public_rate, *map(summary.budgets.get, budgets)])
+    note = (
+        "Share of episodes solved, with 95 % bootstrap intervals over problems. In n@k every response counts as one of the k "
+        "samples, and n programs are submitted; pass@k counts whole episodes."
+    )
+    return Table("Solve rate", columns, rows, note)
+
+
+def behaviour_table(summaries: Sequence[Summary]) -> Table:
+    """Return what happens between two turns."""
+    classes = [name for name in ERROR_CLASSES if any(name in summary.repair for summary in summaries)]
+    columns = [
+        "run", *(f"repairs {name.replace('_', ' ')}" for name in classes), "same program again", "breaks a passing test",
+        "right type next", "right value next", "edit (1 - chrF)",
+    ]  # fmt: skip
+    rows: list[list[Cell]] = [
+        [
+            summary.name, *map(summary.repair.get, classes), summary.identical, summary.regressions, summary.type_right,
+            summary.value_right, summary.edit,
+        ]
+        for summary in summaries
+    ]  # fmt: skip
+    note = (
+        "Shares of the steps from one turn to the next. Repairs: the next program passes all public tests, by the verdict "
+        "before. Right type and right value: what the next program returns on the first test that failed."
+    )
+    return Table("Between two turns", columns, rows, note)
+
+
+def comparison_table(runs: Sequence[RunRecord]) -> Table | None:
+    """Return the differences in solve rate between the first run and the others, over the problems they share."""
+    if len(runs) < 2:
+        return None
+    base = per_problem(runs[0], lambda episode: episode.solved)
+    rows: list[list[Cell]] = []
+    for other in runs[1:]:
+        rates = per_problem(other, lambda episode: episode.solved)
+        shared = sorted(base.keys() & rates.keys())
+        if not shared:
+            continue
+        difference = paired_bootstrap([base[name] for name in shared], [rates[name] for name in shared])
+        better = sum(base[name] > rates[name] for name in shared)
+        worse = sum(base[name] < rates[name] for name in shared)
+        rows.append([f"{runs[0].name} minus {other.name}", difference, len(shared), better, worse])
+    if not rows:
+        return None
+    columns = ("difference", "solve rate", "shared problems", f"{runs[0].name} better", f"{runs[0].name} worse")
+    return Table("Differences", columns, rows, "Paired by problem; 95 % bootstrap intervals.")
+
+
+def group_tables(summaries: Sequence[Summary]) -> list[Table]:
+    """Return the solve rate by difficulty and by source, where there is more than one."""
+    tables = []
+    for title in ("difficulty", "source"):
+        names = sorted({name for summary in summaries for name in summary.groups.get(title, {})})
+        if len(names) > 1:
+            rows: list[list[Cell]] = [
+                [summary.name, *(summary.groups.get(title, {}).get(name) for name in names)] for summary in summaries
+            ]
+            tables.append(Table(f"Solve rate by {title}", ["run", *names], rows))
+    return tables
+
+
+def run_figures(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Figure]:
+    """Return the overview's figures."""
+    figures = []
+    if max(summary.turn_limit for summary in summaries) > 1:
+        turns = [
+            Series(
+                summary.name,
+                range(1, summary.turn_limit + 1),
+                [estimate.value for estimate in summary.solved_at],
+                [estimate.low for estimate in summary.solved_at],
+                [estimate.high for estimate in summary.solved_at],
+            )
+            for summary in summaries
+        ]
+        note = "Whiskers: 95 % intervals over problems."
+        figures.append(line_figure(Curve("Solved by turn", "turn", "episodes solved", turns, note, discrete=True)))
+    curves = {run.name: budget_curve(run) for run in runs}
+    if any(len(curve) > 1 for curve in curves.values()):
+        series = [Series(name, [k for k, _ in curve], [rate for _, rate in curve]) for name, curve in curves.items()]
+        note = "1@k: expected solve rate when k responses are spent and one program is submitted."
+        figures.append(line_figure(Curve("Sample budget", "responses k", "1@k", series, note, log_x=True)))
+    edits = {summary.name: summary.edits for summary in summaries}
+    if any(edits.values()):
+        note = "1 - chrF between successive programs; 'same' is an exact repetition."
+        figures.append(histogram_figure("Size of edits", "1 - chrF", edits, note=note))
+    order = ("accepted", *ERROR_CLASSES, "judge_error")
+    for summary in summaries[:6]:
+        if summary.turn_limit > 1:
+            title = f"Public verdicts from turn to turn: {summary.name}"
+            figures.append(flow_figure(title, summary.flow, order))
+    return figures
