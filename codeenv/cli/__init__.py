@@ -20,6 +20,7 @@ VERBS = {
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
     "rollout": "run an agent in an environment and record the episodes",
+    "view": "show recorded runs as one HTML page",
 }
 """Verb to one-line summary; the module of a verb is `codeenv.cli.<verb>` (`list` lives in `codeenv.cli.list_envs`)."""
 

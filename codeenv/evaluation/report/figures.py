@@ -121,7 +121,7 @@ def flow_figure(title: str, flow: Sequence[Mapping[tuple[str, str], int]], order
     tops: list[dict[str, float]] = []
     parts = []
     for turn, column in enumerate(columns):
-        y, x = float(TOP), 12 + turn * step
+        y, x, caption_y = float(TOP), 12 + turn * step, -math.inf
         tops.append({})
         for name in sorted(column, key=lambda name: rank.get(name, len(rank))):
             height = column[name] * scale
@@ -130,7 +130,8 @@ def flow_figure(title: str, flow: Sequence[Mapping[tuple[str, str], int]], order
             parts.append(f'<rect class="v-{name}" {box}><title>{label}</title></rect>')
             if turn == len(columns) - 1:
                 caption = f"{name.replace('_', ' ')} {column[name] / total:.0%}"
-                parts.append(_text(x + node + 6, y + max(height, 9) / 2 + 4, caption, "start", "tick"))
+                caption_y = max(y + height / 2 + 4, caption_y + 13)
+                parts.append(_text(x + node + 6, caption_y, caption, "start", "tick"))
             tops[turn][name] = y
             y += height + gap
         parts.append(_text(x + node / 2, HEIGHT - 8, f"turn {turn + 1}", "middle", "tick"))
@@ -156,9 +157,9 @@ def whisker(value: float, low: float, high: float, top: float = 1.0) -> str:
     """Return a small interval bar for a table cell, on a scale from 0 to `top`."""
     if not all(map(math.isfinite, (value, low, high))) or top <= 0:
         return ""
-    x, x0, x1 = (2 + 86 * min(1.0, max(0.0, item / top)) for item in (value, low, high))
+    x, x0, x1 = (4 + 82 * min(1.0, max(0.0, item / top)) for item in (value, low, high))
     return (
-        '<svg class="whisk" viewBox="0 0 90 12" aria-hidden="true"><path class="axis" d="M2,6H88"/>'
+        '<svg class="whisk" viewBox="0 0 90 12" aria-hidden="true"><path class="axis" d="M4,6H86"/>'
         f'<path class="range" d="M{x0:.1f},6H{x1:.1f}"/><circle cx="{x:.1f}" cy="6" r="3.4"/></svg>'
     )
 

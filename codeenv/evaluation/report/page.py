@@ -92,10 +92,12 @@ def render_report(data: ReportData) -> str:
     summaries = [summarise(record) for record in records]
     tables = list(data.tables)
     figures: list[Figure] = [line_figure(curve) for curve in data.curves]
+    lead = len(tables)
     context: dict[str, Any] = {"cards": [], "episodes": 0, "blocks": [], "index": ""}
     if records:
         tables.append(solve_table(summaries))
         tables += [table for table in [comparison_table(records)] if table is not None]
+        lead = len(tables)
         if max(summary.turn_limit for summary in summaries) > 1:
             tables.append(behaviour_table(summaries))
         tables += group_tables(summaries)
@@ -114,6 +116,7 @@ def render_report(data: ReportData) -> str:
     return template.render(
         **context,
         title=data.title,
+        lead=lead,
         subtitle=data.subtitle,
         tables=[_drawn_table(table) for table in tables],
         figures=figures,

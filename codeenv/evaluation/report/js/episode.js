@@ -27,7 +27,7 @@ const episodePage = {
         fact("run", store.index.runs[row.run]), fact("rollout", row.rollout), fact("seed", episode.seed), fact("reward", row.reward), fact("turns", row.verdicts.length),
         problem.source && fact("source", problem.source), problem.difficulty !== null && problem.difficulty !== undefined && fact("difficulty", problem.difficulty),
         others.length > 0 && node("li", {}, "other runs: ", others.map((other) => [node("a", { href: `#/episode/${other.run}/${other.number}` }, store.index.runs[other.run] + (other.solved ? " ✓" : " ✗")), " "]))),
-      node("details", { open: episode.turns.length < 2 || true }, node("summary", {}, "What the model was asked"), node("pre", { class: "wrap", tabindex: "0" }, episode.prompt ?? problem.prompt ?? problem.statement ?? "")),
+      node("details", { open: true }, node("summary", {}, "What the model was asked"), node("pre", { class: "wrap", tabindex: "0" }, episode.prompt ?? problem.prompt ?? problem.statement ?? "")),
       ...episode.turns.map((turn, i) => this.turn(turn, i)));
   },
   turn(turn, i) {
@@ -38,8 +38,11 @@ const episodePage = {
       node("header", {},
         node("h2", {}, "Turn " + (i + 1)), node("span", { class: "badge v-" + turn.public.verdict }, plain(turn.public.verdict)),
         node("span", { class: "right" },
-          results.length > 0 && `public ${passed} of ${results.length} passed`, turn.private && ` · private ${plain(turn.private.verdict)}, ${(turn.private.passed_fraction * 100).toFixed(0)} % passed`,
-          rewards.length > 0 && " · reward " + rewards.map(([name, value]) => `${value > 0 ? "+" : ""}${value} (${name})`).join(", "))),
+          [
+            results.length > 0 && `public ${passed} of ${results.length} passed`,
+            turn.private && `private ${plain(turn.private.verdict)}, ${(turn.private.passed_fraction * 100).toFixed(0)} % passed`,
+            rewards.length > 0 && "reward " + rewards.map(([name, value]) => `${value > 0 ? "+" : ""}${value} (${name})`).join(", "),
+          ].filter(Boolean).join(" · "))),
       this.codePart(turn, before, i));
     if (results.length) section.append(this.testsPart(turn, before));
     else if (turn.public.error) section.append(part("What the judge said", node("pre", { class: "wrap" }, turn.public.error)));

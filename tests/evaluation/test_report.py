@@ -1,0 +1,149 @@
+"""The HTML report, in a real browser where it matters."""
+
+import re
+
+import pytest
+from browser import CHROMIUM, Browser
+from made_runs import make_episode, make_problem, random_episodes, write_run
+
+from codeenv.errors import CodeenvError
+from codeenv.evaluation.intervals import Estimate
+from codeenv.evaluation.report import Curve, Series, Table, write_report
+from codeenv.evaluation.report.figures import nice_ticks
+
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
+
+
+@pytest.fixture
+def browser():
+    with Browser() as browser:
+        yield browser
+        assert browser.errors == []
+        assert all(url.startswith(("file:", "about:", "blob:")) for url in browser.requests), "the page asked the network"
+
+
+@pytest.fixture
+def page(two_runs, tmp_path):
+    curve = Curve("Learning", "step", "solved", [Series("a", [0, 1], [0.1, 0.5], [0.0, 0.4], [0.2, 0.6])])
+    table = Table("Before and after", ["arm", "rate", "n"], [["after", Estimate(0.5, 0.4, 0.6, 20), 3], ["before", None, 0.25]])
+    return write_report(two_runs, tmp_path / "report.html", title="Repairs <b>& guesses", tables=[table], curves=[curve])
+
+
+def test_the_file_names_nothing_outside_itself(page):
+    text = page.read_text()
+    assert not re.findall(r"""(?:src|href)=["'](?!#)[^"']*["']""", text)
+    assert "Repairs &lt;b&gt;&amp; guesses" in text
+
+
+def test_equal_runs_make_equal_bytes(two_runs, tmp_path):
+    first, second = (write_report(two_runs, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
+    assert first == second
+
+
+@in_browser
+def test_the_overview_shows_tables_and_figures(page, browser):
+    browser.open(page.as_uri())
+    titles = browser.evaluate("[...document.querySelectorAll('figcaption')].map((e) => e.textContent)")
+    assert titles[0] == "Learning"
+    assert "Solved by turn" in titles
+    assert "Public verdicts from turn to turn: guesses" in titles
+    assert browser.evaluate("document.querySelector('table.numbers').innerText").startswith("arm")
+    assert browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@in_browser
+def test_the_table_filters_sorts_and_opens_by_keyboard(page, browser):
+    browser.open(page.as_uri() + "#/episodes")
+    assert browser.evaluate("document.getElementById('shown').textContent").startswith("120 of 120 episodes")
+    choose = "(id, value) => { const e = document.getElementById(id); e.value = value; e.dispatchEvent(new Event('input')); }"
+    browser.evaluate(f"({choose})('f-run', '1')")
+    browser.evaluate(f"({choose})('f-outcome', 'repaired')")
+    rows = browser.evaluate("table.shown.map((row) => [row.run, row.solved, row.verdicts.length])")
+    assert rows
+    assert all(run == 1 and solved and turns > 1 for run, solved, turns in rows)
+    browser.evaluate("document.querySelectorAll('#grid-head button')[0].click()")
+    ids = browser.evaluate("table.shown.map((row) => row.id)")
+    assert ids == sorted(ids)
+    browser.evaluate("document.getElementById('grid').focus()")
+    browser.press("ArrowDown")
+    browser.press("Enter")
+    browser.wait("document.querySelector('#episode h1')")
+    assert browser.evaluate("document.querySelector('#episode h1').textContent") == ids[1]
+    browser.press("Escape")
+    browser.wait("!document.getElementById('episodes').hidden")
+
+
+@in_browser
+def test_an_episode_shows_the_statement_the_changes_the_tests_and_the_feedback(tmp_path, browser):
+    problem = make_problem(4)
+    hostile = "def f(x):\n    return '</script><img src=x onerror=alert(1)>'\n"
+    episode = make_episode(problem, ["aw", "wr", "aa"], sources=[hostile, hostile + "# more\n", "def f(x):\n    return x + 4\n"])
+    path = write_report([write_run(tmp_path / "run", [episode])], tmp_path / "r.html")
+    browser.open(path.as_uri() + "#/episode/0/0")
+    browser.wait("document.querySelectorAll('.turn').length === 3")
+    text = browser.evaluate("document.getElementById('episode').innerText")
+    assert problem.statement in text
+    assert episode.turns[0].feedback in browser.evaluate("document.querySelector('#turn-1 .seen').textContent")
+    assert browser.evaluate("[...document.querySelectorAll('#turn-2 .ln.add')].map((e) => e.textContent)") == ["# more"]
+    assert browser.evaluate("[...document.querySelectorAll('#turn-2 .change')].map((e) => e.textContent)") == ["newly broken"]
+    cells = browser.evaluate("[...document.querySelectorAll('#turn-1 tbody tr:nth-child(2) td code')].map((e) => e.textContent)")
+    assert cells == ["f(5)", "9", "10"]
+    assert "</script><img" in browser.evaluate("document.querySelector('#turn-1 .code').textContent")
+    assert not browser.evaluate("Boolean(document.querySelector('#episode img'))")
+
+
+@in_browser
+def test_light_and_dark_switch_by_key(page, browser):
+    browser.open(page.as_uri() + "?theme=light")
+    light = browser.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    browser.press("t")
+    assert browser.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert browser.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
+
+
+@in_browser
+def test_every_control_has_a_name_and_ids_are_unique(page, browser):
+    browser.open(page.as_uri() + "#/episodes")
+    unnamed = browser.evaluate(
+        "[...document.querySelectorAll('button, input, select, a')].filter((e) => "
+        "!(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"
+    )
+    assert unnamed == []
+    ids = browser.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
+    assert len(ids) == len(set(ids))
+
+
+@in_browser
+def test_ten_thousand_episodes_open_and_only_the_seen_rows_are_drawn(tmp_path, browser):
+    run = write_run(tmp_path / "run", random_episodes(500, 0.5))
+    rows = (run / "episodes.jsonl").read_text().splitlines()
+    with (run / "episodes.jsonl").open("w") as out:
+        for number in range(10_000):
+            out.write(rows[number % 500].replace(f'"episode": {number % 500},', f'"episode": {number},', 1) + "\n")
+    path = write_report([run], tmp_path / "r.html")
+    browser.open(path.as_uri() + "#/episodes")
+    assert browser.evaluate("table.shown.length") == 10_000
+    assert browser.evaluate("document.querySelectorAll('.row').length") < 100
+    browser.evaluate("table.select(9_999)")
+    browser.wait("document.querySelector('.row[aria-selected=true]')?.id === 'row-9999'")
+
+
+@pytest.mark.parametrize(
+    ("make", "names"),
+    [
+        (lambda: Table("T", ["a", "b"], [["x"]]), "2 columns and a row of 1 cells"),
+        (lambda: Series("s", [1, 2], [1.0]), "2 x, 1 y"),
+        (lambda: write_report(["/nowhere/run"], "/tmp/never.html"), "holds no run"),
+    ],
+)
+def test_bad_input_is_a_sentence(make, names):
+    with pytest.raises(CodeenvError, match=names):
+        make()
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0.053), (-3, 17), (0, 12345), (2, 2)])
+def test_ticks_are_round_and_within_one_step_of_the_ends(low, high):
+    ticks = nice_ticks(low, high)
+    step = ticks[1] - ticks[0]
+    assert ticks[0] <= low
+    assert abs(high - ticks[-1]) <= step
