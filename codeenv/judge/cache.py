@@ -31,14 +31,17 @@ class ExecutionCache:
     """Outcomes by (source, entry point, limits) and input.
 
     Args:
-        inputs: argument tuples that every new program of a call-mode problem is run on when it is first seen, beside the tests that ask for
+        inputs: argument tuples that every new program of a call-mode problem is run on when it is first seen, beside the
+            tests that ask for
             it; later requests on these inputs are answered from memory. Or a function from the problem to such a sequence.
         max_programs: most programs remembered; the oldest is forgotten first.
 
     >>> cache = ExecutionCache(inputs=[(n,) for n in range(100)])
     """
 
-    def __init__(self, inputs: Sequence[tuple[Any, ...]] | Callable[[Problem], Sequence[tuple[Any, ...]]] = (), max_programs: int = 50_000) -> None:
+    def __init__(
+        self, inputs: Sequence[tuple[Any, ...]] | Callable[[Problem], Sequence[tuple[Any, ...]]] = (), max_programs: int = 50_000
+    ) -> None:
         if max_programs < 1:
             raise ProblemError(f"max_programs is {max_programs!r}; use a whole number of at least 1")
         self.max_programs = max_programs

@@ -1,4 +1,6 @@
-"""The comparison rules: what a submission printed or returned against what was expected. Pure functions, run in the judge only."""
+"""The comparison rules: what a submission printed or returned against what was expected. Pure functions, run in the judge
+only.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,8 @@ def same_text(output: str, expected: str, checker: Checker) -> bool:
         return True
     relative = checker.relative if checker.kind == "float" else 0.0
     return len(left) == len(right) and all(
-        _same_token(one, other, checker.absolute, relative, checker.case_sensitive) for one, other in zip(left, right, strict=True)
+        _same_token(one, other, checker.absolute, relative, checker.case_sensitive)
+        for one, other in zip(left, right, strict=True)
     )
 
 

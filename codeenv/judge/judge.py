@@ -1,7 +1,8 @@
 """The judge: it sends submissions and inputs to the sandbox, keeps the expected values, compares, and reports.
 
-Two ways to run: `isolation="test"` gives every test a process of its own; `isolation="batch"` runs all tests of a submission in one process,
-cheaper, but state leaks between them. A failure of ours is retried once on a fresh worker, then reported as a judge error.
+Two ways to run: `isolation="test"` gives every test a process of its own; `isolation="batch"` runs all tests of a submission
+in one process, cheaper, but state leaks between them. A failure of ours is retried once on a fresh worker, then reported as a
+judge error.
 """
 
 from __future__ import annotations
@@ -94,7 +95,9 @@ class Judge:
         if isolation not in ("test", "batch"):
             raise CodeenvError(f"isolation is {isolation!r}; use 'test' or 'batch'")
         if cache is not None and isolation != "batch":
-            raise CodeenvError("an execution cache goes with isolation='batch' only: it remembers what tests did in a shared process")
+            raise CodeenvError(
+                "an execution cache goes with isolation='batch' only: it remembers what tests did in a shared process"
+            )
         self.isolation = isolation
         self.workers = workers
         self._pool, self.isolation_level = open_pool(sandbox, workers, **options)
@@ -121,7 +124,7 @@ class Judge:
             stats = self._stats
             return JudgeStats(
                 stats.requests, stats.cache_hits, stats.executions, self._pool.cpu_s, stats.judge_cpu_s, stats.retries
-            )  # fmt: skip
+            )
 
     def judge(self, problem: Problem, source: str, tests: Which = "all", trace: str = "off") -> Report:
         """Judge one submission."""
@@ -376,8 +379,8 @@ class _SingleJob(_Job):
             if open_pairs:
                 try:
                     answers = self._judge.check_by_program(self._prepared, open_pairs)
-                except WorkerLost as error:
-                    return self._made(Verdict.JUDGE_ERROR, (), f"{error}, twice, while the checker program ran")
+                except WorkerLost as problem:
+                    return self._made(Verdict.JUDGE_ERROR, (), f"{problem}, twice, while the checker program ran")
                 asked = {test.index: answer for (test, _), answer in zip(open_pairs, answers, strict=True)}
         results: list[TestResult] = []
         for test, outcome in pairs:

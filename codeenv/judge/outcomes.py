@@ -1,7 +1,7 @@
 """From what a sandbox saw to a verdict: the rules in their order, first match wins.
 
-An outcome says how one run of one input ended, before anything is compared; it has no expected value in it. A result is an outcome
-compared with one test's expected value.
+An outcome says how one run of one input ended, before anything is compared; it has no expected value in it. A result is an
+outcome compared with one test's expected value.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.sandbox.inside import frames
 from codeenv.sandbox.units import CPU_LIMIT, IDLE_LIMIT, SIGNALLED, Record, Run, Unit
 
-__all__ = ["ERROR_CHARACTERS", "OUTPUT_CHARACTERS", "Outcome", "batch_outcomes", "bounded", "call_outcome", "code_outcome", "program_outcome"]
+__all__ = [
+    "ERROR_CHARACTERS",
+    "OUTPUT_CHARACTERS",
+    "Outcome",
+    "batch_outcomes",
+    "bounded",
+    "call_outcome",
+    "code_outcome",
+    "program_outcome",
+]
 
 OUTPUT_CHARACTERS = 10_000
 """Most characters of `TestResult.output`."""
@@ -37,7 +46,13 @@ class Outcome:
     __slots__ = ("error", "memory_mb", "output", "results", "time_s", "value", "verdict")
 
     def __init__(
-        self, verdict: Verdict | None, value: Any = None, output: str = "", error: str = "", time_s: float = 0.0, memory_mb: float = 0.0
+        self,
+        verdict: Verdict | None,
+        value: Any = None,
+        output: str = "",
+        error: str = "",
+        time_s: float = 0.0,
+        memory_mb: float = 0.0,
     ) -> None:
         self.verdict = verdict
         self.value = value
@@ -119,12 +134,17 @@ def code_outcome(run: Run, unit: Unit) -> Outcome:
 
 
 def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome], Outcome | None]:
-    """Return the outcomes of a batch by test, and one that holds for every test (no compilation, or the definition itself fails)."""
+    """Return the outcomes of a batch by test, and one that holds for every test (no compilation, or the definition itself
+    fails).
+    """
     found: dict[int, Outcome] = {}
     for run in runs:
         records = [record for record in run.records() if run.first <= record.index < len(unit.tests)]
         if not run.compiled:
-            decided = _by_limits(run, records[0] if records else None, unit) or (Verdict.COMPILE_ERROR, "the source does not compile")
+            decided = _by_limits(run, records[0] if records else None, unit) or (
+                Verdict.COMPILE_ERROR,
+                "the source does not compile",
+            )
             return found, _with_value(decided, None, run.time_s, run.memory_mb)
         for record in records:
             if record.letter.islower():
@@ -136,6 +156,9 @@ def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome], Out
         if last < len(unit.tests) and last not in found:
             ended = _by_limits(run, None, unit) or _call_ended(run, None)
             found[last] = _with_value(ended, None, run.time_s, run.memory_mb)
+    for missing in range(unit.needed or len(unit.tests)):
+        if missing not in found:  # the program pretended that its batch was complete
+            found[missing] = Outcome(Verdict.RUNTIME_ERROR, error="the process ended before the call returned")
     return found, None
 
 
@@ -167,8 +190,8 @@ def _with_value(decided: tuple[Verdict, str] | None, record: Record | None, time
     if decided is None and record is not None:
         try:
             value = frames.decode(record.text)
-        except frames.NotPlain as error:
-            decided = Verdict.WRONG_ANSWER, str(error)
+        except frames.NotPlain as problem:
+            decided = Verdict.WRONG_ANSWER, str(problem)
         else:
             return Outcome(None, value, bounded(_shown(value), OUTPUT_CHARACTERS), "", time_s, memory_mb)
     verdict, error = decided or (Verdict.RUNTIME_ERROR, "no value")
@@ -207,7 +230,11 @@ def _by_limits(run: Run, record: Record | None, unit: Unit) -> tuple[Verdict, st
         return _over_time(unit)
     if record is not None and record.letter == "M":
         return Verdict.MEMORY_LIMIT, f"MemoryError: more than {unit.memory >> 20} MiB"
-    over = len(run.stdout) > unit.output or len(run.stderr) > unit.output or (unit.kind == "call" and len(run.value) > unit.output + 64)
+    over = (
+        len(run.stdout) > unit.output
+        or len(run.stderr) > unit.output
+        or (unit.kind == "call" and len(run.value) > unit.output + 64)
+    )
     if over or (record is not None and record.letter == "L") or (run.reason == SIGNALLED and run.code == signal.SIGXFSZ):
         return Verdict.OUTPUT_LIMIT, f"more than {unit.output // 1024} KiB of output"
     return None
@@ -222,5 +249,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return str(number)
-
-

@@ -26,7 +26,9 @@ def call_input(args: tuple[Any, ...], kwargs: Any = None) -> bytes:
     try:
         return marshal.dumps((tuple(args), dict(kwargs or {})), 2)
     except ValueError:
-        raise ProblemError(f"the arguments {_short(args)} are not plain data; use numbers, texts and built-in containers") from None
+        raise ProblemError(
+            f"the arguments {_short(args)} are not plain data; use numbers, texts and built-in containers"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,16 @@ class Prepared:
         limits = self.problem.limits
         prelude = self.problem.starter_code.encode("utf-8", "replace") if kind == "code" else b""
         return Unit(
-            kind, source, self.problem.entry_point or "", data, needed, prelude,
-            limits.time_limit_s, limits.memory_mb << 20, limits.output_kb << 10,
-        )  # fmt: skip
+            kind,
+            source,
+            self.problem.entry_point or "",
+            data,
+            needed,
+            prelude,
+            limits.time_limit_s,
+            limits.memory_mb << 20,
+            limits.output_kb << 10,
+        )
 
 
 class Preparations:
@@ -90,6 +99,7 @@ def _prepare(problem: Problem, which: Which) -> Prepared:
     tests = []
     for index, test in enumerate(chosen, first):
         kind: Kind
+        shown: Any
         if isinstance(test, CallTest):
             kind, data, expected, shown = "call", call_input(test.args, test.kwargs), test.expected, (test.args, test.kwargs)
         elif isinstance(test, StdioTest):

@@ -1,4 +1,6 @@
-"""Several warm workers: started when first needed, lent to one caller at a time, replaced when lost, gone when the pool is closed."""
+"""Several warm workers: started when first needed, lent to one caller at a time, replaced when lost, gone when the pool is
+closed.
+"""
 
 from __future__ import annotations
 
@@ -127,5 +129,3 @@ class Pool:
             self._reset()  # the workers belong to the process that we were forked from
         if self._closed:
             raise SandboxError("the judge is closed; make a new one")
-
-

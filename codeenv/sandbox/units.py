@@ -8,10 +8,23 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from codeenv.errors import CodeenvError
-from codeenv.sandbox.inside.child import DONE, RECORD
+from codeenv.sandbox.inside.child import LENGTH, RECORD
 from codeenv.sandbox.inside.zygote import CPU_LIMIT, ENTRY, EXITED, IDLE_LIMIT, SIGNALLED
 
-__all__ = ["CPU_LIMIT", "EXITED", "IDLE_LIMIT", "SIGNALLED", "Kind", "Record", "Run", "SandboxError", "Unit", "WorkerLost", "pack", "unpack"]
+__all__ = [
+    "CPU_LIMIT",
+    "EXITED",
+    "IDLE_LIMIT",
+    "SIGNALLED",
+    "Kind",
+    "Record",
+    "Run",
+    "SandboxError",
+    "Unit",
+    "WorkerLost",
+    "pack",
+    "unpack",
+]
 
 _DOUBLE = struct.Struct("<d")
 
@@ -31,7 +44,8 @@ class Unit:
     """One submission and the inputs to run it on.
 
     Attributes:
-        kind: `stdio` (each test is the text of standard input), `call` (each is `marshal` of (args, kwargs)) or `code` (each is the source of
+        kind: `stdio` (each test is the text of standard input), `call` (each is `marshal` of (args, kwargs)) or `code` (each
+            is the source of
             trusted test code); with `-batch` one process runs all tests.
         source: the submission, as UTF-8.
         entry: what calls call; empty for `stdio`.
@@ -68,10 +82,10 @@ class Record:
 
     def program_output(self) -> tuple[bytes, str]:
         """Return the standard output and the text of a record of a `stdio-batch`."""
-        if len(self.data) < DONE.size:
+        if len(self.data) < LENGTH.size:
             return b"", ""
-        (length,) = DONE.unpack_from(self.data)
-        return self.data[DONE.size : DONE.size + length], self.data[DONE.size + length :].decode("utf-8", "replace")
+        (length,) = LENGTH.unpack_from(self.data)
+        return self.data[LENGTH.size : LENGTH.size + length], self.data[LENGTH.size + length :].decode("utf-8", "replace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +117,7 @@ class Run:
     def records(self) -> list[Record]:
         """Return the records that are whole; a child may have written anything, so what does not parse is left out."""
         found = []
-        position = DONE.size
+        position = 0
         while len(self.value) >= position + RECORD.size:
             index, letter, seconds, length = RECORD.unpack_from(self.value, position)
             position += RECORD.size
@@ -137,7 +151,18 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
             extra = (place(unit.prelude), max(memory, (1 << 30) + base_memory), max(unit.output, 1 << 24))
         elif unit.kind.endswith("-batch"):
             extra = unit.needed or len(unit.tests)
-        rows.append((unit.kind, place(unit.source), unit.entry, unit.time_s, memory, unit.output, [place(test) for test in unit.tests], extra))
+        rows.append(
+            (
+                unit.kind,
+                place(unit.source),
+                unit.entry,
+                unit.time_s,
+                memory,
+                unit.output,
+                [place(test) for test in unit.tests],
+                extra,
+            )
+        )
     table = marshal.dumps(rows, 2)
     parts.append(table)
     return b"".join(parts), position, len(table)
@@ -160,8 +185,16 @@ def unpack(units: list[Unit], reply: bytes, start: int, length: int) -> tuple[li
         ends = offset + value, offset + value + out, offset + value + out + err
         runs[number].append(
             Run(
-                first, reason, code, bool(compiled), time_s, wall_s, peak / 1024,
-                reply[offset : ends[0]], reply[ends[0] : ends[1]], reply[ends[1] : ends[2]],
-            )  # fmt: skip
+                first,
+                reason,
+                code,
+                bool(compiled),
+                time_s,
+                wall_s,
+                peak / 1024,
+                reply[offset : ends[0]],
+                reply[ends[0] : ends[1]],
+                reply[ends[1] : ends[2]],
+            )
         )
     return runs, cpu_s

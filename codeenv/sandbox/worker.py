@@ -26,10 +26,33 @@ from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unp
 __all__ = ["MODULES", "Worker", "WorkerConfig"]
 
 MODULES = (
-    "_socket", "array", "atexit", "bisect", "cmath", "collections", "collections.abc", "copy", "datetime", "enum", "functools", "heapq",
-    "io", "itertools", "json.decoder", "math", "numbers", "operator", "random", "re", "string", "time", "typing",
-)  # fmt: skip
-"""Modules that are imported once in the worker; every fork pays for the memory they touch, every program that imports another pays for that."""
+    "_socket",
+    "array",
+    "atexit",
+    "bisect",
+    "cmath",
+    "collections",
+    "collections.abc",
+    "copy",
+    "datetime",
+    "enum",
+    "functools",
+    "heapq",
+    "io",
+    "itertools",
+    "json.decoder",
+    "math",
+    "numbers",
+    "operator",
+    "random",
+    "re",
+    "string",
+    "time",
+    "typing",
+)
+"""Modules that are imported once in the worker; every fork pays for the memory they touch, every program that imports another
+pays for that.
+"""
 
 _START_LIMIT_S = 60.0
 
@@ -121,6 +144,8 @@ class Worker:
             self._control.sendall(MESSAGE.pack(offset, length))
             longest = sum((unit.time_s * 10 + 12) * max(1, len(unit.tests)) for unit in units) + 60
             start, size = MESSAGE.unpack(self._receive(MESSAGE.size, time.monotonic() + longest))
+            if start + size > os.fstat(self._reply).st_size:
+                raise WorkerLost("the worker's reply is incomplete")
             reply = _read_all(self._reply, start + size)
         except OSError as error:
             raise WorkerLost(f"the worker's connection failed: {error.strerror}") from None

@@ -1,9 +1,10 @@
 """Test code against a submission in another process: each sees the other only through messages of plain data.
 
-The tester runs trusted code (`check(candidate)`, assert lines, `unittest` classes) and holds a proxy for the entry point. What is not plain
-data stays where it is and crosses as a reference: submitted objects become `Remote` proxies in the tester, on which any operation runs in the
-submission's process; callables and iterators of the tests become proxies in the submission, which may only call them or take the next item.
-A proxy never equals plain data, so a value that claims to equal everything equals nothing.
+The tester runs trusted code (`check(candidate)`, assert lines, `unittest` classes) and holds a proxy for the entry point.
+What is not plain data stays where it is and crosses as a reference: submitted objects become `Remote` proxies in the tester,
+on which any operation runs in the submission's process; callables and iterators of the tests become proxies in the
+submission, which may only call them or take the next item. A proxy is never equal to plain data and has no order against it,
+so a value that claims to equal everything equals nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import operator
 import os
 import struct
 import sys
-from typing import Any, Callable, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from . import child, frames
 
@@ -32,7 +34,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "getitem": operator.getitem,
     "setitem": operator.setitem,
     "delitem": operator.delitem,
-    "contains": operator.contains,
     "str": str,
     "repr": repr,
     "bool": bool,
@@ -43,7 +44,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "neg": operator.neg,
     "enter": lambda target: target.__enter__(),
     "exit": lambda target: target.__exit__(None, None, None),
-    **{name: getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod")},
+    **{
+        name: getattr(operator, name)
+        for name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod")
+    },
 }
 
 
@@ -135,7 +139,9 @@ class Peer:
             if hasattr(value, "__iter__"):
                 value = iter(value)
             else:
-                raise frames.NotPlain(f"an argument of type {type(value).__name__!r} is neither plain data, callable nor iterable")
+                raise frames.NotPlain(
+                    f"an argument of type {type(value).__name__!r} is neither plain data, callable nor iterable"
+                )
         identity = self.identities.get(id(value))
         if identity is None:
             identity = self.identities[id(value)] = len(self.exported) + 1
@@ -195,16 +201,25 @@ class Peer:
 def _well_formed(message: list[Any]) -> bool:
     if message[0] == "ask":
         return (
-            len(message) == 5 and type(message[1]) is str and type(message[3]) is list and type(message[4]) is dict
+            len(message) == 5
+            and type(message[1]) is str
+            and type(message[3]) is list
+            and type(message[4]) is dict
             and all(type(name) is str for name in message[4])
-        )  # fmt: skip
+        )
     if message[0] == "value":
-        return len(message) == 3 and type(message[2]) is list and all(type(item) is list and len(item) == 2 for item in message[2])
+        return (
+            len(message) == 3 and type(message[2]) is list and all(type(item) is list and len(item) == 2 for item in message[2])
+        )
     if message[0] == "raise":
         return (
-            len(message) == 5 and type(message[1]) is list and all(type(name) is str for name in message[1])
-            and type(message[2]) is list and type(message[3]) is str and type(message[4]) is str
-        )  # fmt: skip
+            len(message) == 5
+            and type(message[1]) is list
+            and all(type(name) is str for name in message[1])
+            and type(message[2]) is list
+            and type(message[3]) is str
+            and type(message[4]) is str
+        )
     return False
 
 
@@ -252,25 +267,25 @@ class Remote:
         return _ask(self, "bool") is True
 
     def __len__(self) -> int:
-        return _typed(self, "len", int)
+        return int(_typed(self, "len", int))
 
     def __str__(self) -> str:
-        return _typed(self, "str", str)
+        return str(_typed(self, "str", str))
 
     def __repr__(self) -> str:
-        return _typed(self, "repr", str)
+        return str(_typed(self, "repr", str))
 
     def __int__(self) -> int:
-        return _typed(self, "int", int)
+        return int(_typed(self, "int", int))
 
     def __index__(self) -> int:
-        return _typed(self, "index", int)
+        return int(_typed(self, "index", int))
 
     def __float__(self) -> float:
-        return _typed(self, "float", float)
+        return float(_typed(self, "float", float))
 
     def __contains__(self, item: Any) -> bool:
-        return _ask(self, "contains", item) is True
+        return any(element == item for element in iter(_ask(self, "iter")))
 
     def __exit__(self, *_: Any) -> None:
         _ask(self, "exit")
@@ -284,10 +299,33 @@ def _operation(name: str) -> Callable[..., Any]:
 
 
 for _name in (
-    "iter", "next", "getitem", "setitem", "delitem", "abs", "neg", "enter", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv",
-    "floordiv", "mod",
-):  # fmt: skip
+    "iter",
+    "next",
+    "getitem",
+    "setitem",
+    "delitem",
+    "abs",
+    "neg",
+    "enter",
+    "add",
+    "sub",
+    "mul",
+    "truediv",
+    "floordiv",
+    "mod",
+):
     setattr(Remote, f"__{_name}__", _operation(_name))
+
+
+def _ordering(name: str) -> Callable[..., Any]:
+    def method(self: Remote, other: Any) -> Any:  # a submitted object may claim any order against plain data, so it is not asked
+        return _ask(self, name, other) is True if isinstance(other, Remote) else NotImplemented
+
+    return method
+
+
+for _name in ("lt", "le", "gt", "ge"):
+    setattr(Remote, f"__{_name}__", _ordering(_name))
 
 
 def _ask(remote: Any, operation: str, *args: Any) -> Any:
@@ -369,7 +407,9 @@ class _Failed:
 
 
 def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
-    """Run trusted test code against the proxy and leave the outcome: P passed, A assertion, E the submission's error, T another error."""
+    """Run trusted test code against the proxy and leave the outcome: P passed, A assertion, E the submission's error, T
+    another error.
+    """
     prelude, memory, output = extra
     job.memory, job.output, job.cpu_s = memory, output, job.cpu_s * 10
     child.limit(job)

@@ -1,7 +1,7 @@
 """One child, one submission: take what belongs to the test, give up everything else, run the program, leave a record and end.
 
-The trusted part runs first: it reads the source (and the arguments) from the request file, sets the limits, compiles, closes every
-descriptor but its own streams, and adds the child's system-call filter. Only then does the submission's first line run.
+The trusted part runs first: it reads the source (and the arguments) from the request file, sets the limits, compiles, closes
+every descriptor but its own streams, and adds the child's system-call filter. Only then does the submission's first line run.
 What the child leaves is bytes in its own output files. The record's first letter says how the program ended; a program may
 write it itself and gains nothing, because the judge compares the value, and the value is all it accepts.
 
@@ -19,18 +19,23 @@ import resource
 import struct
 import sys
 import time
-from typing import Any, Callable, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 from . import frames
 
 VALUE_FD = 3
 RECORD = struct.Struct("<IBdI")
 """A record: index of the test, letter, CPU seconds, bytes of text that follow."""
-DONE = struct.Struct("<I")
-"""The head of the value file: how many tests have a record."""
+LENGTH = struct.Struct("<I")
+"""In a record of a program batch: bytes of standard output, which come before the text."""
 SOURCE_NAME = "solution.py"
+BATCH_DONE = 72
+"""Exit status of a batch that has a record for every test."""
 MODULE_FAILED = 71
-"""Exit status of a batch whose program already fails while it is defined; its record has a small letter and holds for every test."""
+"""Exit status of a batch whose program already fails while it is defined; its record has a small letter and holds for every
+test.
+"""
 
 _ERROR_CHARACTERS = 8000
 
@@ -134,16 +139,14 @@ def run_batch(job: Job, first: int) -> NoReturn:
     seal(job)
     namespace = fresh_module(job, "solution")
     clock = time.process_time
-    records: list[bytes] = []
-    done = first
-    position = DONE.size
+    pack, write = RECORD.pack, os.write
     try:
         exec(code, namespace)
         function = resolve(namespace, job.entry)
     except BaseException as error:
         letter, words = outcome_of(error, text, job)
         end(letter.lower(), words, first, MODULE_FAILED)
-    started = flushed = clock()
+    started = clock()
     for index in range(first, len(arguments)):
         args, kwargs = arguments[index]
         try:
@@ -152,17 +155,9 @@ def run_batch(job: Job, first: int) -> NoReturn:
             letter, words = outcome_of(error, text, job)
         now = clock()
         body = words.encode("utf-8", "replace")
-        records.append(RECORD.pack(index, ord(letter), now - started, len(body)) + body)
-        done += 1
+        write(VALUE_FD, pack(index, ord(letter), now - started, len(body)) + body)
         started = now
-        if now - flushed > 0.01 or done == len(arguments):
-            flushed = now
-            data = b"".join(records)
-            records.clear()
-            os.pwrite(VALUE_FD, data, position)
-            position += len(data)
-            os.pwrite(VALUE_FD, DONE.pack(done), 0)
-    os._exit(0)
+    os._exit(BATCH_DONE)
 
 
 def run_program_batch(job: Job, first: int) -> NoReturn:
@@ -172,7 +167,6 @@ def run_program_batch(job: Job, first: int) -> NoReturn:
     inputs = [read(job, place) for place in job.tests]
     seal(job)
     clock = time.process_time
-    position = DONE.size
     os.ftruncate(1, 0)
     for index in range(first, len(inputs)):
         started = clock()
@@ -193,12 +187,10 @@ def run_program_batch(job: Job, first: int) -> NoReturn:
             letter = "L" if os.fstat(1).st_size > job.output else letter
         output = os.pread(1, job.output + 1, 0)
         os.ftruncate(1, 0)
-        body = DONE.pack(len(output)) + output + words.encode("utf-8", "replace")
+        body = LENGTH.pack(len(output)) + output + words.encode("utf-8", "replace")
         record = RECORD.pack(index, ord(letter), clock() - started, len(body)) + body
-        os.pwrite(VALUE_FD, record, position)
-        position += len(record)
-        os.pwrite(VALUE_FD, DONE.pack(index + 1), 0)
-    os._exit(0)
+        os.write(VALUE_FD, record)
+    os._exit(BATCH_DONE)
 
 
 def value_of(value: Any, job: Job) -> tuple[str, str]:
@@ -223,7 +215,9 @@ def fresh_module(job: Job, name: str) -> dict[str, Any]:
 
 
 def resolve(namespace: dict[str, Any], entry: str) -> Callable[..., Any]:
-    """Return what an entry point names: `f`, `Class`, `Class().method` or `Class.method`; a plain name may be a method of `Solution`."""
+    """Return what an entry point names: `f`, `Class`, `Class().method` or `Class.method`; a plain name may be a method of
+    `Solution`.
+    """
     target: Any = None
     for position, part in enumerate(entry.split(".")):
         name = part[:-2] if part.endswith("()") else part
@@ -315,10 +309,10 @@ def leave(letter: str, words: str, error: BaseException | None) -> NoReturn:
     try:
         threading = sys.modules.get("threading")
         if threading is not None:
-            threading._shutdown()  # type: ignore[attr-defined]
+            threading._shutdown()
         atexit = sys.modules.get("atexit")
         if atexit is not None:
-            atexit._run_exitfuncs()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
     except BaseException as problem:
         letter, words = "E", f"{type(problem).__name__}: in an exit function"
     for stream in (sys.stdout, sys.__stdout__, sys.stderr):
@@ -335,6 +329,6 @@ def end(letter: str, words: str, index: int = 0, status: int = 0) -> NoReturn:
     try:
         gc.disable()
         body = words.encode("utf-8", "replace")
-        os.pwrite(VALUE_FD, DONE.pack(index + 1) + RECORD.pack(index, ord(letter), 0.0, len(body)) + body, 0)
+        os.pwrite(VALUE_FD, RECORD.pack(index, ord(letter), 0.0, len(body)) + body, 0)
     finally:
         os._exit(status & 255)

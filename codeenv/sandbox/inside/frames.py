@@ -1,15 +1,17 @@
 """Plain data as text: what crosses from a process that runs submitted code to one that does not.
 
-The text is JSON. `null`, booleans, numbers, texts and lists are themselves (`NaN` and `Infinity` included); everything else is an object
-with one key: `t` tuple, `s` set, `z` frozenset, `d` dictionary as pairs, `b` bytes, `c` complex, `i` a large integer in hexadecimal, and
-`r` or `l` an object on the sender's or the receiver's side (only where the caller allows it). Reading it runs no code of the sender.
+The text is JSON. `null`, booleans, numbers, texts and lists are themselves (`NaN` and `Infinity` included); everything else
+is an object with one key: `t` tuple, `s` set, `z` frozenset, `d` dictionary as pairs, `b` bytes, `c` complex, `i` a large
+integer in hexadecimal, and `r` or `l` an object on the sender's or the receiver's side (only where the caller allows it).
+Reading it runs no code of the sender.
 """
 
 from __future__ import annotations
 
 from _json import encode_basestring_ascii as _text
+from collections.abc import Callable
 from json.decoder import JSONDecoder
-from typing import Any, Callable
+from typing import Any
 
 MAX_DEPTH = 100
 """Deepest nesting of containers that is written or read."""
@@ -139,7 +141,7 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
         if tag == "t":
             return tuple(body)
         if tag == "d":
-            return {key: value for key, value in body}
+            return dict(body)
         if tag == "s":
             return set(body)
         if tag == "z":

@@ -1,7 +1,7 @@
 """The worker program: build the walls of the asked-for level, warm up, and serve.
 
-Started as `python -c "..." CONTROL REQUEST REPLY JUDGE_PID`; the configuration is the first message on the control socket. The first process
-stays outside as a guard: it ends the worker when the judge's process ends, in whatever way.
+Started as `python -c "..." CONTROL REQUEST REPLY JUDGE_PID`; the configuration is the first message on the control socket.
+The first process stays outside as a guard: it ends the worker when the judge's process ends, in whatever way.
 """
 
 from __future__ import annotations
@@ -118,7 +118,10 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
     _warm_up()
     _say({"pid": os.getpid(), "python": sys.version.split()[0], "address_space": base})
-    worker.serve()
+    try:
+        worker.serve()
+    finally:
+        os._exit(1)  # the judge sees the end of the connection and takes another worker
 
 
 def _warm_up() -> None:
@@ -162,4 +165,3 @@ def _exactly(count: int) -> bytes:
 def _say(words: dict[str, Any]) -> None:
     data = marshal.dumps(words, 2)
     os.write(_CONTROL, struct.pack("<I", len(data)) + data)
-

@@ -1,8 +1,8 @@
 """A world of its own for the worker: new user, process, network, mount, IPC and host-name namespaces, and a read-only root.
 
-The root holds the interpreter's library, the system's shared libraries, the allowed packages and three devices, nothing else: no /proc, no
-home, no /etc. As root the worker becomes a host user that nothing else uses, so limits on processes count; as an ordinary user it keeps
-its own user, alone in its namespaces.
+The root holds the interpreter's library, the system's shared libraries, the allowed packages and three devices, nothing else:
+no /proc, no home, no /etc. As root the worker becomes a host user that nothing else uses, so limits on processes count; as an
+ordinary user it keeps its own user, alone in its namespaces.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import Any
 
 from .syscalls import libc, machine, numbers, syscall
 
-_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+_NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
+    0x20000,
+    0x2000000,
+    0x4000000,
+    0x8000000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
 _RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _UNUSED_IDS = 1_900_000_000
@@ -111,7 +119,9 @@ def build_root(folders: list[str], hidden: list[str], packages: list[tuple[str, 
         for folder in ("/sys", "/mnt", "/srv", "/media", "/home", "/tmp")
         if os.path.isdir(folder) and not any(_inside(source, folder) for source in [*folders, *(item[0] for item in packages)])
     )
-    devices = {f"/dev/{name}": f"/dev/{'urandom' if name == 'random' else name}" for name in ("null", "zero", "urandom", "random")}
+    devices = {
+        f"/dev/{name}": f"/dev/{'urandom' if name == 'random' else name}" for name in ("null", "zero", "urandom", "random")
+    }
     wanted = [*devices.items(), *((folder, folder) for folder in folders if not os.path.islink(folder))]
     wanted += [(f"/packages/{name}", source) for source, name in packages]
     opened = [(target, source, os.open(source, os.O_PATH | os.O_CLOEXEC)) for target, source in wanted]
@@ -155,7 +165,11 @@ def library_folders(stdlib: str) -> tuple[list[str], list[str]]:
         path = os.path.join(os.path.realpath(stdlib), name)
         if os.path.isdir(path):
             hidden.append(path)
-    hidden += [folder for folder in ("/usr/lib/python3/dist-packages",) if any(_inside(folder, kept) for kept in folders) and os.path.isdir(folder)]
+    hidden += [
+        folder
+        for folder in ("/usr/lib/python3/dist-packages",)
+        if any(_inside(folder, kept) for kept in folders) and os.path.isdir(folder)
+    ]
     return folders, hidden
 
 
@@ -207,7 +221,7 @@ def _bind(source: str, file: int, target: str, read_only: bool = True) -> None:
     try:
         _mount(f"/proc/self/fd/{file}", target, None, _BIND | _REC)
     except OSError as error:
-        raise OSError(error.errno, f"binding {source} failed ({os.strerror(error.errno)})") from None
+        raise OSError(error.errno, f"binding {source} failed ({error.strerror})") from None
     if read_only:
         kept = os.statvfs(target).f_flag & (2 | 4 | 8 | 1024 | 2048)
         _mount(None, target, None, _REMOUNT | _BIND | _RDONLY | kept)

@@ -1,8 +1,8 @@
 """System-call filters: the worker's allow-list, loaded once, and the small one that every child adds.
 
-A filter is classic BPF over (number, architecture, arguments). The allow-list is inherited by every child; what it lacks fails with
-"operation not permitted", and a foreign calling convention kills the process. The child's filter refuses new processes and signals
-to others, which the worker itself needs.
+A filter is classic BPF over (number, architecture, arguments). The allow-list is inherited by every child; what it lacks
+fails with "operation not permitted", and a foreign calling convention kills the process. The child's filter refuses new
+processes and signals to others, which the worker itself needs.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _NEW_NAMESPACE = 0x7E020080  # every CLONE_NEW* flag of clone
 
 _PLAIN = """
 read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn pread64 pwrite64 readv writev
-sched_yield mremap msync madvise dup nanosleep getitimer setitimer getpid sendfile sendto recvfrom shutdown getsockopt exit wait4
-uname flock ftruncate getcwd chdir gettimeofday getrusage sysinfo times getuid getgid geteuid getegid getppid getgroups getresuid
-getresgid getpgid getsid rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack getpriority gettid futex sched_getaffinity
-getdents64 set_tid_address clock_gettime clock_getres clock_nanosleep exit_group epoll_ctl waitid openat newfstatat readlinkat
-faccessat pselect6 ppoll set_robust_list get_robust_list epoll_pwait eventfd2 epoll_create1 dup3 pipe2 getrandom membarrier statx
-rseq faccessat2 close_range kill tgkill open stat lstat poll access pipe select dup2 alarm fork vfork readlink getrlimit setrlimit
-getpgrp arch_prctl time epoll_create epoll_wait eventfd pause
-""".split()
+sched_yield mremap msync madvise dup nanosleep getitimer setitimer getpid sendfile sendto recvfrom shutdown getsockopt exit
+wait4 uname flock ftruncate getcwd chdir gettimeofday getrusage sysinfo times getuid getgid geteuid getegid getppid getgroups
+getresuid getresgid getpgid getsid rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack getpriority gettid futex
+sched_getaffinity getdents64 set_tid_address clock_gettime clock_getres clock_nanosleep exit_group epoll_ctl waitid openat
+newfstatat readlinkat faccessat pselect6 ppoll set_robust_list get_robust_list epoll_pwait eventfd2 epoll_create1 dup3 pipe2
+getrandom membarrier statx rseq faccessat2 close_range kill tgkill open stat lstat poll access pipe select dup2 alarm fork
+vfork readlink getrlimit setrlimit getpgrp arch_prctl time epoll_create epoll_wait eventfd pause
+"""
 
 _ARGUMENT_IN = {
     "prlimit64": (0, [0]),  # of the caller only
@@ -77,7 +77,7 @@ def worker_filter(arch: str) -> bytes:
     program.equal(syscalls.AUDIT_ARCH[arch], 1, 0)
     program.give(_KILL)
     program.load(_LD_NUMBER)
-    for name in _PLAIN:
+    for name in _PLAIN.split():
         if name in number:
             program.equal(number[name], 0, 1)
             program.give(_ALLOW)
@@ -127,7 +127,7 @@ def child_filter(arch: str) -> tuple[bytes, list[int]]:
 
 
 class _Header(ctypes.Structure):
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
 class Filter:

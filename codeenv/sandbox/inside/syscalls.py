@@ -11,20 +11,21 @@ AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Linux audit architecture, as seccomp sees it."""
 
 _BOTH = """
-read 0 63, write 1 64, close 3 57, fstat 5 80, lseek 8 62, mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214, rt_sigaction 13 134,
-rt_sigprocmask 14 135, rt_sigreturn 15 139, ioctl 16 29, pread64 17 67, pwrite64 18 68, readv 19 65, writev 20 66, sched_yield 24 124,
-mremap 25 216, msync 26 227, madvise 28 233, dup 32 23, nanosleep 35 101, getitimer 36 102, setitimer 38 103, getpid 39 172, sendfile 40 71,
-sendto 44 206, recvfrom 45 207, shutdown 48 210, socketpair 53 199, getsockopt 55 209, clone 56 220, exit 60 93, wait4 61 260, kill 62 129,
-uname 63 160, fcntl 72 25, flock 73 32, ftruncate 77 46, getcwd 79 17, chdir 80 49, gettimeofday 96 169, getrusage 98 165,
-sysinfo 99 179, times 100 153, getuid 102 174, getgid 104 176, geteuid 107 175, getegid 108 177, getppid 110 173, getgroups 115 158,
-getresuid 118 148, getresgid 120 150, getpgid 121 155, getsid 124 156, rt_sigpending 127 136, rt_sigtimedwait 128 137,
-rt_sigsuspend 130 133, sigaltstack 131 132, getpriority 140 141, prctl 157 167, gettid 186 178, tkill 200 130, futex 202 98,
-sched_getaffinity 204 123, getdents64 217 61, set_tid_address 218 96, clock_gettime 228 113, clock_getres 229 114, clock_nanosleep 230 115,
-exit_group 231 94, epoll_ctl 233 21, tgkill 234 131, waitid 247 95, openat 257 56, newfstatat 262 79, readlinkat 267 78, faccessat 269 48,
-pselect6 270 72, ppoll 271 73, set_robust_list 273 99, get_robust_list 274 100, epoll_pwait 281 22, eventfd2 290 19, epoll_create1 291 20,
-dup3 292 24, pipe2 293 59, prlimit64 302 261, getrandom 318 278, membarrier 324 283, statx 332 291, rseq 334 293, faccessat2 439 439,
-close_range 436 436, seccomp 317 277, clone3 435 435, pivot_root 155 41, landlock_create_ruleset 444 444, landlock_add_rule 445 445,
-landlock_restrict_self 446 446, memfd_create 319 279, capset 126 91
+read 0 63, write 1 64, close 3 57, fstat 5 80, lseek 8 62, mmap 9 222, mprotect 10 226, munmap 11 215, brk 12 214,
+rt_sigaction 13 134, rt_sigprocmask 14 135, rt_sigreturn 15 139, ioctl 16 29, pread64 17 67, pwrite64 18 68, readv 19 65,
+writev 20 66, sched_yield 24 124, mremap 25 216, msync 26 227, madvise 28 233, dup 32 23, nanosleep 35 101, getitimer 36 102,
+setitimer 38 103, getpid 39 172, sendfile 40 71, sendto 44 206, recvfrom 45 207, shutdown 48 210, socketpair 53 199,
+getsockopt 55 209, clone 56 220, exit 60 93, wait4 61 260, kill 62 129, uname 63 160, fcntl 72 25, flock 73 32, ftruncate 77
+46, getcwd 79 17, chdir 80 49, gettimeofday 96 169, getrusage 98 165, sysinfo 99 179, times 100 153, getuid 102 174, getgid
+104 176, geteuid 107 175, getegid 108 177, getppid 110 173, getgroups 115 158, getresuid 118 148, getresgid 120 150, getpgid
+121 155, getsid 124 156, rt_sigpending 127 136, rt_sigtimedwait 128 137, rt_sigsuspend 130 133, sigaltstack 131 132,
+getpriority 140 141, prctl 157 167, gettid 186 178, tkill 200 130, futex 202 98, sched_getaffinity 204 123, getdents64 217 61,
+set_tid_address 218 96, clock_gettime 228 113, clock_getres 229 114, clock_nanosleep 230 115, exit_group 231 94, epoll_ctl 233
+21, tgkill 234 131, waitid 247 95, openat 257 56, newfstatat 262 79, readlinkat 267 78, faccessat 269 48, pselect6 270 72,
+ppoll 271 73, set_robust_list 273 99, get_robust_list 274 100, epoll_pwait 281 22, eventfd2 290 19, epoll_create1 291 20, dup3
+292 24, pipe2 293 59, prlimit64 302 261, getrandom 318 278, membarrier 324 283, statx 332 291, rseq 334 293, faccessat2 439
+439, close_range 436 436, seccomp 317 277, clone3 435 435, pivot_root 155 41, landlock_create_ruleset 444 444,
+landlock_add_rule 445 445, landlock_restrict_self 446 446, memfd_create 319 279, capset 126 91
 """
 _X86_64_ONLY = """
 open 2, stat 4, lstat 6, poll 7, access 21, pipe 22, select 23, dup2 33, alarm 37, fork 57, vfork 58, readlink 89, getrlimit 97,

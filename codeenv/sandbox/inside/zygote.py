@@ -1,7 +1,7 @@
 """The worker's loop: take a unit of work, fork a child for each test, watch it, hand its output to the judge as bytes.
 
-The worker never looks at a source, an input or an output: they go between the request file, the children's files and the reply file inside
-the kernel. Only the worker writes to the control socket, and the worker never runs a submission.
+The worker never looks at a source, an input or an output: they go between the request file, the children's files and the
+reply file inside the kernel. Only the worker writes to the control socket, and the worker never runs a submission.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ import select
 import signal
 import struct
 import time
-from typing import Any, Callable, NoReturn
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NoReturn
 
 from . import calls, child
 from .syscalls import libc
@@ -22,7 +24,9 @@ from .syscalls import libc
 MESSAGE = struct.Struct("<QQ")
 """A message on the control socket: (offset, length) of the units in the request file; the reply counts (entries, bytes)."""
 ENTRY = struct.Struct("<IIBBiddIQIII")
-"""One run of a child: unit, first test, reason, phase, code, CPU s, wall s, peak KiB, offset in the reply file, bytes of value, stdout, stderr."""
+"""One run of a child: unit, first test, reason, phase, code, CPU s, wall s, peak KiB, offset in the reply file, bytes of
+value, stdout, stderr.
+"""
 
 EXITED, SIGNALLED, CPU_LIMIT, IDLE_LIMIT = range(4)
 """Why a run ended; `code` is the exit status or the signal."""
@@ -31,7 +35,9 @@ _SLICE_S = 0.25
 
 
 class Zygote:
-    """The loop over units. Descriptors: `control` socket, `request` and `reply` files shared with the judge, own files for children."""
+    """The loop over units. Descriptors: `control` socket, `request` and `reply` files shared with the judge, own files for
+    children.
+    """
 
     def __init__(self, control: int, request: int, reply: int, load_filter: Any, alone: bool) -> None:
         self.control = control
@@ -78,29 +84,28 @@ class Zygote:
         job.code_fd = self.code
         job.filter = self.filter
         _empty(self.code)
-        many = len(tests) > 1
-        for index in range(len(tests)):
-            if kind == "stdio":
-                self._fill(self.stdin, *tests[index])
-                self._run(number, index, job, lambda index=index: child.run_program(job, many and index == 0))
-            elif kind == "call":
-                _empty(self.stdin)
-                self._run(number, index, job, lambda index=index: child.run_call(job, many and index == 0, index))
-            elif kind == "code":
-                self._code_test(number, index, job, extra)
-            else:
-                break
-            if not self._compiled():
-                return
-        if kind in ("call-batch", "stdio-batch"):
+        if kind.endswith("-batch"):
             run = child.run_batch if kind == "call-batch" else child.run_program_batch
             first, needed = 0, extra
             while first < needed:
                 _empty(self.code)
-                done, code = self._run(number, first, job, lambda first=first: run(job, first), batch=True)
+                done, code = self._run(number, first, job, partial(run, job, first), batch=True)
                 if not self._compiled() or code == child.MODULE_FAILED:
                     return
-                first = max(done, first) + 1  # the test that ended the child has had its turn
+                first = done + 1  # the test that ended the child has had its turn
+            return
+        for index in range(len(tests)):
+            save = len(tests) > 1 and index == 0
+            if kind == "stdio":
+                self._fill(self.stdin, *tests[index])
+                self._run(number, index, job, partial(child.run_program, job, save))
+            elif kind == "call":
+                _empty(self.stdin)
+                self._run(number, index, job, partial(child.run_call, job, save, index))
+            else:
+                self._code_test(number, index, job, extra)
+            if not self._compiled():
+                return
 
     def _compiled(self) -> bool:
         return os.fstat(self.code).st_size > 0
@@ -111,14 +116,24 @@ class Zygote:
         os.lseek(target, 0, 0)
 
     def _run(self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], batch: bool = False) -> tuple[int, int]:
-        """Fork a child that runs `run`, watch it, append its entry and output; return how many records it left and its status."""
+        """Fork and watch a child, append its entry and output; return the first test without a record, and the status."""
         for file in (self.stdout, self.stderr, self.value):
             _empty(file)
         started = time.monotonic()
         pid = self._fork([self.stdin, self.stdout, self.stderr, self.value], run)
         reason, code, usage = self._watch(pid, job.cpu_s, batch)
         self._append(number, index, job, reason, code, usage, time.monotonic() - started, len(job.tests) if batch else 1)
-        return (child.DONE.unpack(os.pread(self.value, 4, 0).ljust(4, b"\0"))[0] if batch else 0), code
+        return (self._next_test(index) if batch and code != child.BATCH_DONE else len(job.tests)), code
+
+    def _next_test(self, first: int) -> int:
+        """Return the first test that a batch has no record of."""
+        size = os.fstat(self.value).st_size
+        position = 0
+        while position + child.RECORD.size <= size:
+            head = os.pread(self.value, child.RECORD.size, position)
+            position += child.RECORD.size + child.RECORD.unpack(head)[3]
+            first += 1
+        return first
 
     def _fork(self, streams: list[int], run: Callable[[], NoReturn]) -> int:
         pid: int = libc.fork()
@@ -138,7 +153,7 @@ class Zygote:
         """Wait for a child; kill it past its CPU time, or when it has slept as long as it may compute."""
         clock = (~pid << 3) | 2
         idle = used = base = 0.0
-        progress = b""
+        progress = 0
         hard = 10 * cpu_s + 10
         begun = before = time.monotonic()
         while True:
@@ -162,7 +177,7 @@ class Zygote:
             idle += max(0.0, now - before - 20 * (cpu - used))
             used, before = cpu, now
             if batch:
-                head = os.pread(self.value, 4, 0)
+                head = os.fstat(self.value).st_size
                 if head != progress:
                     progress, base, idle = head, cpu, 0.0
             if used - base >= cpu_s:
@@ -177,13 +192,23 @@ class Zygote:
             pass
         return os.wait4(pid, 0)[2]
 
-    def _append(self, number: int, index: int, job: child.Job, reason: int, code: int, usage: Any, wall: float, times: int = 1) -> None:
+    def _append(
+        self, number: int, index: int, job: child.Job, reason: int, code: int, usage: Any, wall: float, times: int = 1
+    ) -> None:
         sizes = [min(os.fstat(file).st_size, job.output * times + 64) for file in (self.value, self.stdout, self.stderr)]
         self.entries.append(
             ENTRY.pack(
-                number, index, reason, self._compiled(), code, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss,
-                self.position, *sizes,
-            )  # fmt: skip
+                number,
+                index,
+                reason,
+                self._compiled(),
+                code,
+                usage.ru_utime + usage.ru_stime,
+                wall,
+                usage.ru_maxrss,
+                self.position,
+                *sizes,
+            )
         )
         os.lseek(self.reply, self.position, 0)
         for file, size in zip((self.value, self.stdout, self.stderr), sizes):
@@ -217,11 +242,11 @@ class Zygote:
         one, two = socketpair()
         ours, theirs = one.detach(), two.detach()
         started = time.monotonic()
-        candidate = self._fork(
-            [self.stdin, self.stdout, self.stderr, self.other, theirs], lambda: calls.run_candidate(job)
-        )
+        candidate = self._fork([self.stdin, self.stdout, self.stderr, self.other, theirs], partial(calls.run_candidate, job))
         os.close(theirs)
-        tester = self._fork([self.stdin, self.stdout, self.stderr, self.value, ours], lambda: calls.run_tester(job, index, extra))
+        tester = self._fork(
+            [self.stdin, self.stdout, self.stderr, self.value, ours], partial(calls.run_tester, job, index, extra)
+        )
         os.close(ours)
         reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s)
         wall = time.monotonic() - started
