@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import ast
 
-from codeenv.trace.places import Loop, Place, captured, has_code, looks_at_locals, prologue, qualified
+from codeenv.trace.places import Loop, Place, captured, has_code, leaves, looks_at_locals, prologue, qualified
 from codeenv.trace.scopes import Scope, bound_names, may_raise, own_statements, touched_names
 from codeenv.trace.syntax import Syntax
 
@@ -49,7 +49,7 @@ class Weaver:
         slots: number of marks and flags.
     """
 
-    def __init__(self, mode: str, iterations: int, hidden_everywhere: bool) -> None:
+    def __init__(self, mode: str, iterations: int, hidden_everywhere: bool, mark_by_line: bool = False) -> None:
         self.mode = mode
         self.iterations = iterations
         self.sites: list[tuple[str, int, tuple[str, ...], tuple[str, ...], int, dict[str, Any]]] = []
@@ -62,11 +62,12 @@ class Weaver:
         self._stop = self._slot()
         self._marks: dict[int, tuple[int, int]] = {}
         self._arms: dict[tuple[int, str], int] = {}
+        self._own_arms: set[int] = set()
         self._flags: dict[int, int] = {}
         self._names: dict[int, tuple[list[str], list[str]]] = {}
         self._deleted: set[str] = set()
         self._woven = 0
-        self._code = Syntax()
+        self._code = Syntax(mark_by_line)
 
     @property
     def stop_slot(self) -> int:
@@ -102,6 +103,14 @@ class Weaver:
             self._marks[key] = (head, tail)
             self.blocks.append((head, tail, [item.lineno for item in segment if has_code(item, in_function)]))
         return self._marks[key]
+
+    @staticmethod
+    def _segment(statements: list[ast.stmt], start: int) -> list[ast.stmt]:
+        """Return the basic block that starts there: simple statements and the compound one that ends it."""
+        end = start
+        while end < len(statements) - 1 and not isinstance(statements[end], _COMPOUND):
+            end += 1
+        return statements[start : end + 1]
 
     def _arm(self, statement: ast.stmt | ast.match_case, arm: str) -> int:
         key = (id(statement), arm)
@@ -170,11 +179,13 @@ class Weaver:
         out: list[ast.stmt] = []
         start = 0
         while start < len(statements):
-            end = start
-            while end < len(statements) - 1 and not isinstance(statements[end], _COMPOUND):
-                end += 1
-            segment = statements[start : end + 1]
-            head, tail = self._block(segment, place.scope.kind == "function")
+            segment = self._segment(statements, start)
+            end = start + len(segment) - 1
+            in_function = place.scope.kind == "function"
+            head, tail = self._block(segment, in_function)
+            start_of_next = end + 1
+            if start_of_next < len(statements) and isinstance(last := segment[-1], ast.If) and leaves(last):
+                self._arms[id(last), "else"] = self._block(self._segment(statements, start_of_next), in_function)[0]
             if start or not skip_head:
                 out.append(self._code.mark(head, segment[0].lineno))
             for statement in segment:
@@ -258,8 +269,12 @@ class Weaver:
             other += self._weave(statement.orelse, no)
             not_taken = self._block_mark(statement.orelse)
         else:
-            not_taken = self._arm(statement, "else")
-            other.append(self._code.mark(not_taken, statement.lineno))
+            shared = self._arms.get((id(statement), "else"), 0)
+            not_taken = shared or self._slot()
+            if not shared or shared in self._own_arms:
+                self._arms[id(statement), "else"] = not_taken
+                self._own_arms.add(not_taken)
+                other.append(self._code.mark(not_taken, statement.lineno))
         self._branch(statement.lineno, taken, not_taken)
         return Syntax.changed(statement, body=body, orelse=other)
 

@@ -9,7 +9,7 @@ import ast
 
 from codeenv.trace.scopes import Scope
 
-__all__ = ["Loop", "Place", "captured", "has_code", "looks_at_locals", "prologue", "qualified"]
+__all__ = ["Loop", "Place", "captured", "has_code", "leaves", "looks_at_locals", "prologue", "qualified"]
 
 
 class Place:
@@ -89,3 +89,8 @@ def looks_at_locals(node: ast.AST) -> bool:
         and (item.id == "locals" or id(item) not in with_argument)
         for item in ast.walk(node)
     )
+
+
+def leaves(statement: ast.If) -> bool:
+    """Say whether what follows an `if` is run only if its test is false: it has no `else`, and its body always leaves."""
+    return not statement.orelse and isinstance(statement.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))

@@ -21,12 +21,13 @@ import ast
 import os
 import sys
 import warnings
-from _thread import RLock, get_ident
+from _thread import get_ident
 from json.encoder import encode_basestring_ascii as quoted
 
 from codeenv.trace.instrument import MARK_BASE, Weaver
+from codeenv.trace.recursion import could_recurse
 from codeenv.trace.snapshot import class_name, snap
-from codeenv.trace.syntax import bind
+from codeenv.trace.syntax import MARK_LINES, bind
 
 __all__ = ["MAGIC", "MARKS", "MODES", "Recorder", "buffer_size"]
 
@@ -72,6 +73,7 @@ class Recorder:
         self._limit = 0
         self._filename = ""
         self._ended = False
+        self._tool = -1
         self._frames: dict[int, tuple[int, Any]] = {}
         self._loop_lines: dict[str, int] = {}
         self._reported: tuple[int, int] = (0, 0)
@@ -100,7 +102,8 @@ class Recorder:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source, filename)
-            weaver = Weaver(mode, self._iterations, looks)
+            watched = mode == "coverage" and self._monitoring() and not could_recurse(tree)
+            weaver = Weaver(mode, self._iterations, looks, watched)
             code: CodeType = compile(weaver.module(tree), filename, "exec", dont_inherit=True)
         if weaver.slots - MARK_BASE > MARKS:
             raise ValueError("too many blocks")
@@ -109,6 +112,9 @@ class Recorder:
         blocks = [[head - MARK_BASE, tail - MARK_BASE if tail else 0, *lines] for head, tail, lines in weaver.blocks]
         branches = [[line, taken - MARK_BASE, other - MARK_BASE if other else 0] for line, taken, other in weaver.branches]
         self._start(blocks, branches, weaver.slots - MARK_BASE, "")
+        if watched:
+            self._watch(code)
+            return code
         return bind(code, self._functions(weaver))
 
     def _start(self, blocks: list[list[int]], branches: list[list[int]], marks: int, unrecorded: str) -> None:
@@ -130,6 +136,32 @@ class Recorder:
         self._write(header)
         self._limit += _RECORDS[self._mode]
         os.register_at_fork(after_in_child=self._stop)
+
+    def _monitoring(self) -> bool:
+        """Take a free tool of `sys.monitoring`, if this version has it."""
+        monitoring: Any = vars(sys).get("monitoring")
+        free = [] if monitoring is None else [number for number in (3, 4, 2, 1, 0) if monitoring.get_tool(number) is None]
+        if free:
+            self._tool = free[0]
+            monitoring.use_tool_id(self._tool, "codeenv")
+        return bool(free)
+
+    def _watch(self, code: CodeType) -> None:
+        """Set the mark of each block the first time that its line runs; later passes cost nothing."""
+        monitoring: Any = vars(sys)["monitoring"]
+        disable, line_event, buffer = monitoring.DISABLE, monitoring.events.LINE, self._buffer
+
+        def reached(_: CodeType, line: int) -> Any:
+            if line >= MARK_LINES:
+                buffer[line - MARK_LINES] = 1
+            return disable
+
+        monitoring.register_callback(self._tool, line_event, reached)
+        stack = [code]
+        while stack:
+            inner = stack.pop()
+            monitoring.set_local_events(self._tool, inner, line_event)
+            stack.extend(item for item in inner.co_consts if type(item) is type(code))
 
     def _stop(self) -> None:
         """In a process that the program forked: record nothing, the buffer belongs to the parent."""
@@ -156,25 +188,30 @@ class Recorder:
         texts: dict[int, dict[str, str]] = {-2: {}, 0: {}}
         threads = {get_ident(): 0}
         states: dict[int, list[int]] = {}
-        lock = RLock()
         frames = self._frames
         allowed_calls = self._calls
         dropped = 0
         next_frame = 1
         staged: list[str] = []
 
+        buffer = self._buffer
+
         def emit(record: str) -> None:
             nonlocal budget, dropped
             if budget > 0:
-                with lock:
+                data = record.encode()
+                start = self._position  # no call between here and the next line but one: no other thread comes between
+                end = start + len(data)
+                if end <= self._limit:
+                    self._position = end
                     budget -= 1
-                    if self._write(record.encode()):
-                        return
+                    buffer[start:end] = data
+                    return
                 budget = 0
             if dropped == 0:
                 seen[stop] = True
             dropped += 1
-            self._buffer[4:8] = dropped.to_bytes(4, "little")
+            buffer[4:8] = dropped.to_bytes(4, "little")
 
         def changed(site: tuple[Any, ...], frame: int, values: tuple[Any, ...]) -> str:
             _, _, names, owners, always, _ = site
@@ -239,9 +276,8 @@ class Recorder:
             activations[flag] = count
             if count >= allowed_calls and flag != stop:
                 seen[flag] = True
-            with lock:
-                frame = next_frame
-                next_frame += 1
+            frame = next_frame
+            next_frame += 1
             texts[frame] = {}
             inside = sys._getframe(1)
             if sites[number][5]["hidden"]:
@@ -360,6 +396,8 @@ class Recorder:
         if not self._ended and self._position:
             self._ended = True
             self._write(f'["z","{how}"]\n'.encode())
+            if self._tool >= 0:
+                vars(sys)["monitoring"].free_tool_id(self._tool)
 
     def _number(self, places: list[tuple[Any, int]]) -> dict[Any, tuple[int, int]]:
         """Return the activation number of each frame; frames of plain activations get numbers of their own."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter, OrderedDict, defaultdict, deque
+from itertools import islice
 from types import BuiltinFunctionType, FunctionType, GetSetDescriptorType, MemberDescriptorType, ModuleType
 
 TYPE_CHECKING = False
@@ -103,7 +104,10 @@ def _joined(values: Iterable[Any], total: int, shown: int, depth: int, room: int
     for value in values:
         if len(texts) >= shown or room <= 0:
             break
-        text = _text(value, depth - 1, room)
+        if type(value) is int and -0x8000000000000000 < value < 0x8000000000000000:  # the frequent case, without a call
+            text = f"{value}"
+        else:
+            text = _text(value, depth - 1, room)
         room -= len(text) + 2
         texts.append(text)
     return texts, total - len(texts)
@@ -206,6 +210,9 @@ def _set(value: set[Any] | frozenset[Any], depth: int, room: int) -> str:
 def _other(value: Any, depth: int, room: int) -> str:
     """Return the text of a value of a type that is not a plain built-in one."""
     kind = type(value)
+    if id(kind) in _LAYOUTS:
+        name = class_name(kind)
+        return _instance(value, name, depth, room - len(name) - 2)
     if _is_exact_array(kind):
         return (
             f"array(shape={_text(value.shape, 1, 30)}, dtype={value.dtype.name}, first={_text(value.flat[:4].tolist(), 1, 50)})"
@@ -228,7 +235,7 @@ def _other(value: Any, depth: int, room: int) -> str:
     for base in (bool, int, float, complex, str, bytes):
         if id(base) in bases:
             return f"{name}({_base_text(base, value)})"
-    return _instance(value, name, mro, depth, inside)
+    return _instance(value, name, depth, inside)
 
 
 def _base_text(base: Any, value: Any) -> str:
@@ -244,8 +251,8 @@ def _base_text(base: Any, value: Any) -> str:
     return "..."
 
 
-def _instance(value: Any, name: str, mro: tuple[type, ...], depth: int, room: int) -> str:
-    fields = _instance_fields(value, mro)
+def _instance(value: Any, name: str, depth: int, room: int) -> str:
+    fields = _instance_fields(value, type(value))
     if not fields:
         return f"{name}()"
     if fields[0][0] == "_value_":  # an enum member; the order of its other fields differs between versions
@@ -265,28 +272,44 @@ def _instance(value: Any, name: str, mro: tuple[type, ...], depth: int, room: in
     return f"{name}({', '.join(texts)})"
 
 
-def _instance_fields(value: Any, mro: tuple[type, ...]) -> list[tuple[str, Any]]:
+def _instance_fields(value: Any, kind: type) -> list[tuple[str, Any]]:
     """Return (name, value) of the instance's own attributes, read through the interpreter's descriptors alone."""
+    layout = _LAYOUTS.get(id(kind))
+    if layout is None or layout[0] is not kind:
+        layout = _layout(kind)
+        if len(_LAYOUTS) < 64:
+            _LAYOUTS[id(kind)] = layout
     fields: list[tuple[str, Any]] = []
+    for name, member in layout[1]:
+        try:
+            fields.append((name, member.__get__(value)))
+        except AttributeError:  # a slot that is not set
+            continue
+    if layout[2] is not None:
+        inside = layout[2].__get__(value)
+        if type(inside) is dict:
+            fields += [(key[:40], item) for key, item in islice(inside.items(), 32) if type(key) is str and key[:2] != "__"]
+    return fields
+
+
+def _layout(kind: type) -> tuple[type, list[tuple[str, Any]], Any]:
+    """Return a class with the members of its slots and the descriptor of its instances' dictionary."""
+    members: list[tuple[str, Any]] = []
     held = None
-    for kind in mro:
-        names = _type_dict(kind)
+    for base in _type_mro(kind):
+        names = _type_dict(base)
         slots = names.get("__slots__")
         if type(slots) is tuple or type(slots) is list:
             for slot in slots[:32]:
                 member = names.get(slot) if type(slot) is str else None
                 if type(member) is MemberDescriptorType:
-                    try:
-                        fields.append((slot[:40], member.__get__(value)))
-                    except AttributeError:
-                        continue
+                    members.append((slot[:40], member))
         if held is None and "__dict__" in names:
             held = names["__dict__"]
-    if type(held) is GetSetDescriptorType:
-        inside = held.__get__(value)
-        if type(inside) is dict:
-            fields += [(key[:40], item) for key, item in list(inside.items())[:32] if type(key) is str and key[:2] != "__"]
-    return fields
+    return kind, members, held if type(held) is GetSetDescriptorType else None
+
+
+_LAYOUTS: dict[int, tuple[type, list[tuple[str, Any]], Any]] = {}  # the class is kept, so that its id stays its own
 
 
 def _is_exact_array(kind: type) -> bool:

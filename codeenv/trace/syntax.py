@@ -12,7 +12,7 @@ import ast
 import os
 from types import CodeType
 
-__all__ = ["OUTSIDE", "Syntax", "bind"]
+__all__ = ["MARK_LINES", "OUTSIDE", "Syntax", "bind"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +38,9 @@ OUTSIDE = (
 )
 """What instrumented code refers to, each by the constant `complex(_KEY, index)` until it is bound."""
 
+MARK_LINES = 1_000_000
+"""The line of mark 0 where marks are lines: no source is that long."""
+
 _KEY = int.from_bytes(os.urandom(6), "little") * 2.0**-1000  # not to be guessed by the program
 _LOAD, _STORE = ast.Load(), ast.Store()
 
@@ -45,10 +48,11 @@ _LOAD, _STORE = ast.Load(), ast.Store()
 class Syntax:
     """Builds nodes at one source line."""
 
-    __slots__ = ("_line",)
+    __slots__ = ("_by_line", "_line")
 
-    def __init__(self) -> None:
+    def __init__(self, mark_by_line: bool = False) -> None:
         self._line = 1
+        self._by_line = mark_by_line
 
     def at(self, line: int) -> Syntax:
         """Return a builder whose nodes lie on `line`."""
@@ -108,7 +112,12 @@ class Syntax:
         return self._placed(ast.If(test, body, orelse))
 
     def mark(self, slot: int, line: int) -> ast.stmt:
-        """Return `if not seen[slot]: seen[slot] = marks[slot] = True`: the list test is what a later pass costs."""
+        """Return `if not seen[slot]: seen[slot] = marks[slot] = True`: the list test is what a later pass costs.
+
+        With marks by line it is a `pass` on a line of its own behind the source, for `sys.monitoring` to see once.
+        """
+        if self._by_line:
+            return self.at(MARK_LINES + slot)._placed(ast.Pass())
         here = self.at(line)
         seen = here.stored(here.flag(slot))
         marked = here.stored(here.item(here.constant("marks"), slot))
