@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from codeenv.judge.outcomes import Outcome
+from codeenv.judge.outcomes import Outcome, Pending
 from codeenv.judge.prepared import call_input
 from codeenv.problems.problem import Problem, ProblemError
 
@@ -23,8 +23,15 @@ class Program:
     __slots__ = ("outcomes", "whole")
 
     def __init__(self) -> None:
-        self.outcomes: dict[bytes, Outcome] = {}
+        self.outcomes: dict[bytes, Outcome | Pending] = {}
         self.whole: Outcome | None = None
+
+    def outcome(self, data: bytes) -> Outcome | None:
+        """Return the outcome for an input, or `None` if it is not known."""
+        found = self.outcomes.get(data)
+        if type(found) is Pending:
+            found = self.outcomes[data] = found.outcome()
+        return found or self.whole  # type: ignore[return-value]
 
 
 class ExecutionCache:
@@ -66,7 +73,7 @@ class ExecutionCache:
         assert callable(self._inputs)
         return tuple(call_input(tuple(args)) for args in self._inputs(problem))
 
-    def add(self, key: tuple[Any, ...], outcomes: dict[bytes, Outcome], whole: Outcome | None) -> None:
+    def add(self, key: tuple[Any, ...], outcomes: dict[bytes, Outcome | Pending], whole: Outcome | None) -> None:
         """Remember outcomes of a program; those already known stay."""
         with self._lock:
             program = self._programs.get(key)

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from codeenv.errors import CodeenvError
-from codeenv.judge.cache import ExecutionCache, Program
-from codeenv.judge.compare import same_text, same_value
-from codeenv.judge.outcomes import Outcome, batch_outcomes, call_outcome, code_outcome, program_outcome
+from codeenv.judge.cache import ExecutionCache
+from codeenv.judge.jobs import BatchJob, Job, SingleJob, report_from
+from codeenv.judge.outcomes import Outcome, call_outcome
 from codeenv.judge.prepared import Preparations, Prepared, PreparedTest, Which, call_input
-from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
+from codeenv.judge.verdict import Report, Verdict
 from codeenv.problems.problem import Problem
 from codeenv.sandbox.levels import open_pool
-from codeenv.sandbox.units import Kind, Run, Unit, WorkerLost
+from codeenv.sandbox.units import Unit, WorkerLost
 
 __all__ = ["MAX_SOURCE_BYTES", "Judge", "JudgeRequest", "JudgeStats"]
 
@@ -101,7 +101,7 @@ class Judge:
         self.isolation = isolation
         self.workers = workers
         self._pool, self.isolation_level = open_pool(sandbox, workers, **options)
-        self._cache = cache
+        self.cache = cache
         self._prepared = Preparations()
         self._stats = JudgeStats()
         self._lock = threading.Lock()
@@ -140,10 +140,10 @@ class Judge:
         for position, request in enumerate(requests):
             prepared = self._prepared.get(request.problem, request.tests)
             report: Report | None = None
-            if batch and self._cache is not None and type(request.source) is str:
-                program = self._cache.find((request.source, *prepared.program_key))
+            if batch and self.cache is not None and type(request.source) is str:
+                program = self.cache.find((request.source, *prepared.program_key))
                 if program is not None:
-                    report = self._from_program(program, prepared)
+                    report = report_from(program, prepared, self.isolation_level)
                     hits += report is not None
             if report is None:
                 report = self._without_running(request)
@@ -192,8 +192,8 @@ class Judge:
                 batched.setdefault((request.source, *prepared.program_key), []).append(item)
             else:
                 single.setdefault((request.source, id(request.problem), request.tests), []).append(item)
-        jobs: list[_Job] = [_BatchJob(self, key, items) for key, items in batched.items()]
-        jobs += [_SingleJob(self, items) for items in single.values()]
+        jobs: list[Job] = [BatchJob(self, key, items) for key, items in batched.items()]
+        jobs += [SingleJob(self, items) for items in single.values()]
         size = max(1, min(_CHUNK, -(-len(jobs) // (self._pool.size * 2))))
         self._pool.map(self._run_jobs, [jobs[start : start + size] for start in range(0, len(jobs), size)])
         for job in jobs:
@@ -201,7 +201,7 @@ class Judge:
                 reports[position] = report
         return len(jobs)
 
-    def _run_jobs(self, jobs: list[_Job]) -> None:
+    def _run_jobs(self, jobs: list[Job]) -> None:
         caller = time.thread_time()
         units = [unit for job in jobs for unit in job.units]
         try:
@@ -218,7 +218,7 @@ class Judge:
             with self._lock:
                 self._stats.judge_cpu_s += time.thread_time() - caller
 
-    def _run_alone(self, job: _Job) -> None:
+    def _run_alone(self, job: Job) -> None:
         with self._lock:
             self._stats.retries += 1
         try:
@@ -227,27 +227,6 @@ class Judge:
             job.fail(str(error))
         else:
             job.finish(runs)
-
-    def _from_program(self, program: Program, prepared: Prepared) -> Report | None:
-        """Return the report of a program from its known outcomes, or `None` if one is missing."""
-        if not prepared.simple:
-            return None
-        whole = program.whole
-        if whole is not None and whole.verdict is Verdict.COMPILE_ERROR:
-            return Report(prepared.problem.id, Verdict.COMPILE_ERROR, (), whole.error, self.isolation_level)
-        outcomes = program.outcomes
-        checker = prepared.checker
-        worst = Verdict.ACCEPTED
-        results = []
-        for test in prepared.tests:
-            outcome = outcomes.get(test.data) or whole
-            if outcome is None:
-                return None
-            verdict = outcome.verdict or _compared(outcome, test, checker)
-            if worst is Verdict.ACCEPTED:
-                worst = verdict
-            results.append(outcome.result(test.index, test.public, verdict))
-        return Report(prepared.problem.id, worst, tuple(results), "", self.isolation_level)
 
     def check_by_program(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]:
         """Ask the problem's checker program about outputs: `check(input, output, expected)` returns whether the output is right.
@@ -278,125 +257,3 @@ class Judge:
                 verdicts.append((Verdict.ACCEPTED if answer.value else Verdict.WRONG_ANSWER, ""))
         missing = (Verdict.JUDGE_ERROR, f"the problem's checker program failed: {call_outcome(runs[0], unit).error}")
         return verdicts + [missing] * (len(pairs) - len(verdicts))
-
-
-class _Job:
-    """Units of work for one submission and the reports that come of them."""
-
-    units: list[Unit]
-
-    def finish(self, runs: list[list[Run]]) -> None:
-        raise TypeError("a job says what its runs mean")
-
-    def fail(self, reason: str) -> None:
-        self.failure = f"{reason}, twice"
-
-    def reports(self) -> list[tuple[int, Report]]:
-        raise TypeError("a job says what its reports are")
-
-    failure = ""
-
-
-class _BatchJob(_Job):
-    """One program, one process; all requests for it that came together share the outcomes."""
-
-    def __init__(self, judge: Judge, key: tuple[Any, ...], items: list[tuple[int, JudgeRequest, Prepared]]) -> None:
-        self._judge = judge
-        self._key = key
-        self._items = items
-        cache = judge._cache
-        known = cache.find(key) if cache is not None else None
-        have = known.outcomes if known is not None else {}
-        needed = dict.fromkeys(test.data for _, _, prepared in items for test in prepared.tests if test.data not in have)
-        prepared = items[0][2]
-        data = list(needed)
-        if cache is not None and known is None:
-            data += [extra for extra in cache.domain(prepared.problem) if extra not in needed]
-        kind: Kind = "call-batch" if prepared.problem.mode == "call" else "stdio-batch"
-        self.units = [prepared.unit(kind, key[0].encode("utf-8"), tuple(data), len(needed))]
-        self._program = Program()
-        self._program.outcomes.update(have)
-
-    def finish(self, runs: list[list[Run]]) -> None:
-        unit = self.units[0]
-        found, whole = batch_outcomes(runs[0], unit)
-        outcomes = {unit.tests[index]: outcome for index, outcome in found.items()}
-        self._program.outcomes.update(outcomes)
-        self._program.whole = whole
-        if self._judge._cache is not None:
-            self._judge._cache.add(self._key, outcomes, whole)
-
-    def reports(self) -> list[tuple[int, Report]]:
-        found = []
-        for position, request, prepared in self._items:
-            report = None if self.failure else self._judge._from_program(self._program, prepared)
-            if report is None:
-                reason = self.failure or "the sandbox gave no result for a test"
-                report = Report(request.problem.id, Verdict.JUDGE_ERROR, (), reason, self._judge.isolation_level)
-            found.append((position, report))
-        return found
-
-
-class _SingleJob(_Job):
-    """One submission on one set of tests, each test in a process of its own."""
-
-    def __init__(self, judge: Judge, items: list[tuple[int, JudgeRequest, Prepared]]) -> None:
-        self._judge = judge
-        self._items = items
-        self._prepared = items[0][2]
-        self._groups: list[list[PreparedTest]] = []
-        for test in self._prepared.tests:
-            if not self._groups or self._groups[-1][0].kind != test.kind:
-                self._groups.append([])
-            self._groups[-1].append(test)
-        source = items[0][1].source.encode("utf-8")
-        self.units = [self._prepared.unit(group[0].kind, source, tuple(test.data for test in group)) for group in self._groups]
-        self._report: Report | None = None
-
-    def finish(self, runs: list[list[Run]]) -> None:
-        read = {"stdio": program_outcome, "call": call_outcome, "code": code_outcome}
-        pairs: list[tuple[PreparedTest, Outcome]] = []
-        for unit, group, its_runs in zip(self.units, self._groups, runs, strict=True):
-            for run in its_runs:
-                outcome = read[unit.kind](run, unit)
-                if outcome.verdict is Verdict.COMPILE_ERROR:
-                    self._report = self._made(Verdict.COMPILE_ERROR, (), outcome.error)
-                    return
-                pairs.append((group[run.first], outcome))
-        if len(pairs) != len(self._prepared.tests):
-            self._report = self._made(Verdict.JUDGE_ERROR, (), "the sandbox gave no result for a test")
-            return
-        self._report = self._compare(pairs)
-
-    def reports(self) -> list[tuple[int, Report]]:
-        report = self._report or self._made(Verdict.JUDGE_ERROR, (), self.failure or "the submission was not run")
-        return [(position, report) for position, _, _ in self._items]
-
-    def _compare(self, pairs: list[tuple[PreparedTest, Outcome]]) -> Report:
-        asked: dict[int, tuple[Verdict, str]] = {}
-        if self._prepared.checker.kind == "program":
-            open_pairs = [pair for pair in pairs if pair[1].verdict is None and pair[0].kind != "code"]
-            if open_pairs:
-                try:
-                    answers = self._judge.check_by_program(self._prepared, open_pairs)
-                except WorkerLost as problem:
-                    return self._made(Verdict.JUDGE_ERROR, (), f"{problem}, twice, while the checker program ran")
-                asked = {test.index: answer for (test, _), answer in zip(open_pairs, answers, strict=True)}
-        results: list[TestResult] = []
-        for test, outcome in pairs:
-            if test.index in asked:
-                verdict, error = asked[test.index]
-            else:
-                verdict, error = outcome.verdict or _compared(outcome, test, self._prepared.checker), ""
-            results.append(outcome.result(test.index, test.public, verdict, error))
-        return self._made(combined_verdict(results), tuple(results), "")
-
-    def _made(self, verdict: Verdict, results: tuple[TestResult, ...], error: str) -> Report:
-        return Report(self._prepared.problem.id, verdict, results, error, self._judge.isolation_level)
-
-
-def _compared(outcome: Outcome, test: PreparedTest, checker: Any) -> Verdict:
-    if test.kind == "code":
-        return Verdict.ACCEPTED
-    same = same_text if test.kind == "stdio" else same_value
-    return Verdict.ACCEPTED if same(outcome.value, test.expected, checker) else Verdict.WRONG_ANSWER

@@ -17,6 +17,7 @@ __all__ = [
     "ERROR_CHARACTERS",
     "OUTPUT_CHARACTERS",
     "Outcome",
+    "Pending",
     "batch_outcomes",
     "bounded",
     "call_outcome",
@@ -30,6 +31,21 @@ ERROR_CHARACTERS = 4_000
 """Most characters of `TestResult.error`."""
 
 _SYSTEM_CALL_KILL = signal.SIGSYS
+
+
+class Pending:
+    """A record of a batch that nobody has asked about yet; `outcome` reads it."""
+
+    __slots__ = ("_record", "_run", "_unit")
+
+    def __init__(self, record: Record, run: Run, unit: Unit) -> None:
+        self._record = record
+        self._run = run
+        self._unit = unit
+
+    def outcome(self) -> Outcome:
+        """Return the outcome that the record tells of."""
+        return _record_outcome(self._record, self._run, self._unit)
 
 
 class Outcome:
@@ -133,11 +149,11 @@ def code_outcome(run: Run, unit: Unit) -> Outcome:
     return Outcome(verdict, None, "", bounded(error, ERROR_CHARACTERS), run.time_s, run.memory_mb)
 
 
-def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome], Outcome | None]:
+def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome | Pending], Outcome | None]:
     """Return the outcomes of a batch by test, and one that holds for every test (no compilation, or the definition itself
     fails).
     """
-    found: dict[int, Outcome] = {}
+    found: dict[int, Outcome | Pending] = {}
     for run in runs:
         records = [record for record in run.records() if run.first <= record.index < len(unit.tests)]
         if not run.compiled:
@@ -151,7 +167,7 @@ def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome], Out
                 whole = Record(record.index, record.letter.upper(), 0.0, record.data)
                 decided = (Verdict.MEMORY_LIMIT, whole.text) if whole.letter == "M" else (Verdict.RUNTIME_ERROR, whole.text)
                 return found, _with_value(decided, None, run.time_s, run.memory_mb)
-            found.setdefault(record.index, _record_outcome(record, run, unit))
+            found.setdefault(record.index, Pending(record, run, unit))
         last = max((record.index for record in records), default=run.first - 1) + 1
         if last < len(unit.tests) and last not in found:
             ended = _by_limits(run, None, unit) or _call_ended(run, None)

@@ -137,11 +137,16 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
     parts: list[bytes] = []
     position = 0
 
+    placed: dict[bytes, tuple[int, int]] = {}
+
     def place(data: bytes) -> tuple[int, int]:
         nonlocal position
-        parts.append(data)
-        position += len(data)
-        return position - len(data), len(data)
+        found = placed.get(data)
+        if found is None:
+            found = placed[data] = position, len(data)
+            parts.append(data)
+            position += len(data)
+        return found
 
     rows: list[tuple[Any, ...]] = []
     for unit in units:

@@ -1,0 +1,182 @@
+"""From requests to units of work and back: one job for each submission that has to be run.
+
+A batch job answers all requests about one program from the outcomes of one process; a single job runs each test in a process
+of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from codeenv.judge.cache import ExecutionCache, Program
+from codeenv.judge.compare import same_text, same_value
+from codeenv.judge.outcomes import Outcome, batch_outcomes, call_outcome, code_outcome, program_outcome
+from codeenv.judge.prepared import Prepared, PreparedTest, Which
+from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
+from codeenv.problems.problem import Checker, Problem
+from codeenv.sandbox.units import Kind, Run, Unit, WorkerLost
+
+__all__ = ["BatchJob", "Job", "SingleJob", "report_from"]
+
+
+class Request(Protocol):
+    """What a job needs of a request."""
+
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def tests(self) -> Which: ...
+
+
+class Owner(Protocol):
+    """What a job needs of the judge."""
+
+    cache: ExecutionCache | None
+    isolation_level: str
+
+    def check_by_program(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]: ...
+
+
+def report_from(program: Program, prepared: Prepared, level: str) -> Report | None:
+    """Return the report of a program from its known outcomes, or `None` if one is missing."""
+    if not prepared.simple:
+        return None
+    whole = program.whole
+    if whole is not None and whole.verdict is Verdict.COMPILE_ERROR:
+        return Report(prepared.problem.id, Verdict.COMPILE_ERROR, (), whole.error, level)
+    checker = prepared.checker
+    worst = Verdict.ACCEPTED
+    results = []
+    for test in prepared.tests:
+        outcome = program.outcome(test.data)
+        if outcome is None:
+            return None
+        verdict = outcome.verdict or compared(outcome, test, checker)
+        if worst is Verdict.ACCEPTED:
+            worst = verdict
+        results.append(outcome.result(test.index, test.public, verdict))
+    return Report(prepared.problem.id, worst, tuple(results), "", level)
+
+
+class Job:
+    """Units of work for one submission and the reports that come of them."""
+
+    units: list[Unit]
+
+    def finish(self, runs: list[list[Run]]) -> None:
+        raise TypeError("a job says what its runs mean")
+
+    def fail(self, reason: str) -> None:
+        self.failure = f"{reason}, twice"
+
+    def reports(self) -> list[tuple[int, Report]]:
+        raise TypeError("a job says what its reports are")
+
+    failure = ""
+
+
+class BatchJob(Job):
+    """One program, one process; all requests for it that came together share the outcomes."""
+
+    def __init__(self, judge: Owner, key: tuple[Any, ...], items: list[tuple[int, Request, Prepared]]) -> None:
+        self._judge = judge
+        self._key = key
+        self._items = items
+        cache = judge.cache
+        known = cache.find(key) if cache is not None else None
+        have = known.outcomes if known is not None else {}
+        needed = dict.fromkeys(test.data for _, _, prepared in items for test in prepared.tests if test.data not in have)
+        prepared = items[0][2]
+        data = list(needed)
+        if cache is not None and known is None:
+            data += [extra for extra in cache.domain(prepared.problem) if extra not in needed]
+        kind: Kind = "call-batch" if prepared.problem.mode == "call" else "stdio-batch"
+        self.units = [prepared.unit(kind, key[0].encode("utf-8"), tuple(data), len(needed))]
+        self._program = Program()
+        self._program.outcomes.update(have)
+
+    def finish(self, runs: list[list[Run]]) -> None:
+        unit = self.units[0]
+        found, whole = batch_outcomes(runs[0], unit)
+        outcomes = {unit.tests[index]: outcome for index, outcome in found.items()}
+        self._program.outcomes.update(outcomes)
+        self._program.whole = whole
+        if self._judge.cache is not None:
+            self._judge.cache.add(self._key, outcomes, whole)
+
+    def reports(self) -> list[tuple[int, Report]]:
+        found = []
+        for position, request, prepared in self._items:
+            report = None if self.failure else report_from(self._program, prepared, self._judge.isolation_level)
+            if report is None:
+                reason = self.failure or "the sandbox gave no result for a test"
+                report = Report(request.problem.id, Verdict.JUDGE_ERROR, (), reason, self._judge.isolation_level)
+            found.append((position, report))
+        return found
+
+
+class SingleJob(Job):
+    """One submission on one set of tests, each test in a process of its own."""
+
+    def __init__(self, judge: Owner, items: list[tuple[int, Request, Prepared]]) -> None:
+        self._judge = judge
+        self._items = items
+        self._prepared = items[0][2]
+        self._groups: list[list[PreparedTest]] = []
+        for test in self._prepared.tests:
+            if not self._groups or self._groups[-1][0].kind != test.kind:
+                self._groups.append([])
+            self._groups[-1].append(test)
+        source = items[0][1].source.encode("utf-8")
+        self.units = [self._prepared.unit(group[0].kind, source, tuple(test.data for test in group)) for group in self._groups]
+        self._report: Report | None = None
+
+    def finish(self, runs: list[list[Run]]) -> None:
+        read = {"stdio": program_outcome, "call": call_outcome, "code": code_outcome}
+        pairs: list[tuple[PreparedTest, Outcome]] = []
+        for unit, group, its_runs in zip(self.units, self._groups, runs, strict=True):
+            for run in its_runs:
+                outcome = read[unit.kind](run, unit)
+                if outcome.verdict is Verdict.COMPILE_ERROR:
+                    self._report = self._made(Verdict.COMPILE_ERROR, (), outcome.error)
+                    return
+                pairs.append((group[run.first], outcome))
+        if len(pairs) != len(self._prepared.tests):
+            self._report = self._made(Verdict.JUDGE_ERROR, (), "the sandbox gave no result for a test")
+            return
+        self._report = self._compare(pairs)
+
+    def reports(self) -> list[tuple[int, Report]]:
+        report = self._report or self._made(Verdict.JUDGE_ERROR, (), self.failure or "the submission was not run")
+        return [(position, report) for position, _, _ in self._items]
+
+    def _compare(self, pairs: list[tuple[PreparedTest, Outcome]]) -> Report:
+        asked: dict[int, tuple[Verdict, str]] = {}
+        if self._prepared.checker.kind == "program":
+            open_pairs = [pair for pair in pairs if pair[1].verdict is None and pair[0].kind != "code"]
+            if open_pairs:
+                try:
+                    answers = self._judge.check_by_program(self._prepared, open_pairs)
+                except WorkerLost as problem:
+                    return self._made(Verdict.JUDGE_ERROR, (), f"{problem}, twice, while the checker program ran")
+                asked = {test.index: answer for (test, _), answer in zip(open_pairs, answers, strict=True)}
+        results: list[TestResult] = []
+        for test, outcome in pairs:
+            if test.index in asked:
+                verdict, error = asked[test.index]
+            else:
+                verdict, error = outcome.verdict or compared(outcome, test, self._prepared.checker), ""
+            results.append(outcome.result(test.index, test.public, verdict, error))
+        return self._made(combined_verdict(results), tuple(results), "")
+
+    def _made(self, verdict: Verdict, results: tuple[TestResult, ...], error: str) -> Report:
+        return Report(self._prepared.problem.id, verdict, results, error, self._judge.isolation_level)
+
+
+def compared(outcome: Outcome, test: PreparedTest, checker: Checker) -> Verdict:
+    if test.kind == "code":
+        return Verdict.ACCEPTED
+    same = same_text if test.kind == "stdio" else same_value
+    return Verdict.ACCEPTED if same(outcome.value, test.expected, checker) else Verdict.WRONG_ANSWER

@@ -1,0 +1,173 @@
+"""Workers come and go without a trace: lost ones are replaced, and nothing outlives the judge's process, however it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from codeenv.judge import Judge, JudgeRequest, Verdict
+from codeenv.problems.problem import CallTest, Problem
+from codeenv.sandbox.units import SandboxError
+
+ADD = Problem("add", "", "call", "f", public_tests=(CallTest((1,), {}, 2),))
+RIGHT = "def f(x): return x + 1"
+
+
+def workers_of(pid: int) -> set[int]:
+    """The guards and workers that a process started, found by the process number on their command line."""
+    found = set()
+    for folder in Path("/proc").iterdir():
+        try:
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            continue
+        if b"inside.main" in b" ".join(words) and str(pid).encode() in words:
+            found.add(int(folder.name))
+    return found
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_workers_start_when_first_needed_and_end_with_the_judge() -> None:
+    with Judge(workers=2) as judge:
+        assert not workers_of(os.getpid())
+        judge.judge(ADD, RIGHT)
+        assert workers_of(os.getpid())
+    assert not workers_of(os.getpid())
+
+
+def test_a_closed_judge_says_so() -> None:
+    judge = Judge()
+    judge.close()
+    with pytest.raises(SandboxError, match="closed"):
+        judge.judge(ADD, RIGHT)
+
+
+@pytest.mark.parametrize("ending", ["os.kill(os.getpid(), 9)", "os._exit(1)", "sys.exit()", "raise RuntimeError"])
+def test_nothing_is_left_when_the_process_of_the_judge_ends(ending: str) -> None:
+    script = textwrap.dedent(f"""
+        import os, sys
+        from codeenv.judge import Judge
+        from codeenv.problems.problem import CallTest, Problem
+        judge = Judge(workers=2)
+        judge.judge(Problem("add", "", "call", "f", public_tests=(CallTest((1,), {{}}, 2),)), {RIGHT!r})
+        print(os.getpid(), flush=True)
+        sys.stdin.readline()
+        {ending}
+    """)
+    process = subprocess.Popen(
+        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    assert workers_of(pid)
+    process.communicate("\n")
+    assert eventually(lambda: not workers_of(pid))
+
+
+def test_a_running_submission_ends_with_the_killed_judge() -> None:
+    script = textwrap.dedent("""
+        import os
+        from codeenv.judge import Judge
+        from codeenv.problems.problem import CallTest, Problem
+        judge = Judge(workers=1)
+        print(os.getpid(), flush=True)
+        judge.judge(Problem("add", "", "call", "f", public_tests=(CallTest((1,), {}, 2),)), "while True: pass")
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    assert eventually(lambda: len(workers_of(pid)) >= 3)  # the guard, the worker, the submission
+    process.kill()
+    process.communicate()
+    assert eventually(lambda: not workers_of(pid))
+
+
+def test_a_worker_that_is_killed_is_replaced_and_the_submission_judged() -> None:
+    with Judge(workers=1) as judge:
+        assert judge.judge(ADD, RIGHT).accepted
+        for pid in workers_of(os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+        assert judge.judge(ADD, RIGHT).accepted
+        assert judge.stats.retries == 1
+
+
+def test_a_worker_that_is_killed_again_and_again_gives_a_judge_error_and_no_verdict() -> None:
+    with Judge(workers=1) as judge:
+        judge.judge(ADD, RIGHT)
+        ended = threading.Event()
+
+        def kill() -> None:
+            while not ended.is_set():
+                for pid in workers_of(os.getpid()):
+                    os.kill(pid, signal.SIGKILL)
+                time.sleep(0.2)
+
+        thread = threading.Thread(target=kill)
+        thread.start()
+        try:
+            report = judge.judge(ADD, "while True: pass")
+        finally:
+            ended.set()
+            thread.join()
+        assert report.verdict is Verdict.JUDGE_ERROR
+        assert "worker" in report.error
+        assert judge.judge(ADD, RIGHT).accepted
+
+
+def test_a_judge_may_be_used_from_many_threads() -> None:
+    with Judge(workers=2) as judge:
+        reports: list[object] = []
+
+        def work(number: int) -> None:
+            problem = Problem(f"p{number}", "", "call", "f", public_tests=(CallTest((number,), {}, number + 1),))
+            reports.extend(judge.judge_many([JudgeRequest(problem, RIGHT)] * 3))
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(reports) == 48
+        assert all(report.accepted for report in reports)  # type: ignore[attr-defined]
+
+
+def test_a_forked_process_gets_workers_of_its_own() -> None:
+    with Judge(workers=1) as judge:
+        judge.judge(ADD, RIGHT)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                code = 0 if judge.judge(ADD, RIGHT).accepted else 1
+                judge.close()
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert judge.judge(ADD, RIGHT).accepted
+
+
+def test_a_missing_interpreter_is_a_sentence() -> None:
+    with Judge(interpreter="/nowhere/python") as judge, pytest.raises(SandboxError, match="/nowhere/python"):
+        judge.judge(ADD, RIGHT)
+
+
+@pytest.mark.parametrize("options", [{"sandbox": "cloud"}, {"workers": 0}])
+def test_settings_that_make_no_sense_are_refused_with_their_value(options: dict[str, object]) -> None:
+    with pytest.raises(SandboxError, match=str(next(iter(options.values())))):
+        Judge(**options)  # type: ignore[arg-type]
