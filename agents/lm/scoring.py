@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.errors import CodeenvError
 
-__all__ = ["Batch", "Critic", "build_batch", "check_head", "response_logprobs"]
+__all__ = ["Batch", "Critic", "build_batch", "check_head", "hidden_states", "logprobs_of_states", "response_logprobs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,17 @@ def response_logprobs(model: PreTrainedModel, batch: Batch, temperature: float =
         batch: the conversations.
         temperature: that of the sampler.
     """
-    hidden = model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+    return logprobs_of_states(model, hidden_states(model, batch), batch, temperature)
+
+
+def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
+    """Return the last hidden state of each position, (N, L, hidden)."""
+    states: Tensor = model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
+    return states
+
+
+def logprobs_of_states(model: PreTrainedModel, hidden: Tensor, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return what `response_logprobs` returns, from hidden states that are at hand."""
     head = model.get_output_embeddings()
     logits = head(hidden[batch.token_row, batch.token_column]).float() / temperature
     logprobs = torch.log_softmax(logits, dim=-1)

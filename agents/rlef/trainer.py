@@ -23,12 +23,12 @@ from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.losses import policy_loss, value_loss
-from codeenv.agents.rlef.turns import TurnTable, build_turns
+from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.episode import EnvConfig
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 
-__all__ = ["Learner", "Metrics", "Targets"]
+__all__ = ["Learner", "Metrics", "ProblemSource", "Targets", "collection_metrics"]
 
 ProblemSource = Callable[[int, int], Sequence[Problem]]
 """Given the number of an iteration and a count: the problems of that collection. It must give the same ones each time."""
@@ -69,6 +69,8 @@ class Learner:
         seed: of sampling and of the order of minibatches.
     """
 
+    with_critic = True
+
     def __init__(
         self, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, env: EnvConfig, config: RLEFConfig, seed: int
     ) -> None:
@@ -102,7 +104,11 @@ class Learner:
         """Update policy and critic on a collection."""
         table = build_turns(collection.played, self.device)
         targets = self.targets(table)
-        metrics = _collection_metrics(self.iteration, collection, table, targets)
+        metrics = collection_metrics(self.iteration, collection, table, targets)
+        return metrics | self._passes(table, targets)
+
+    def _passes(self, table: TurnTable, targets: Targets) -> Metrics:
+        """Do all gradient steps on a collection and return the means of their numbers."""
         sums: dict[str, float] = {}
         steps = 0
         for _ in range(self.config.epochs):
@@ -114,7 +120,7 @@ class Learner:
                 for name, value in self._update(table, targets, episodes).items():
                     sums[name] = sums.get(name, 0.0) + value
                 steps += 1
-        return metrics | {name: value / steps for name, value in sums.items()}
+        return {name: value / steps for name, value in sums.items()}
 
     @torch.no_grad()
     def targets(self, table: TurnTable) -> Targets:
@@ -127,18 +133,43 @@ class Learner:
         values = torch.zeros(table.turns, device=self.device)
         for chunk in table.chunks(range(len(table.conversations)), config.micro_batch):
             reference[chunk.tokens] = response_logprobs(self.reference, chunk.batch, config.temperature)[0]
-            values[chunk.turns] = self.critic(chunk.batch)
+            values[chunk.turns] = self._values(chunk)
             if config.recompute_logprobs:
                 old[chunk.tokens] = response_logprobs(self.policy, chunk.batch, config.temperature)[0]
         log_ratio = mean_log_ratio(old, reference, table.token_turn, table.turns)
         returns = rewards_to_go(shaped_rewards(table.rewards, log_ratio, config.kl_coefficient), table.episode)
         advantages = returns - values
-        return Targets(old, log_ratio, values, returns, normalised(advantages) if config.normalise_advantages else advantages)
+        if config.normalise_advantages:
+            advantages = self._normalised(advantages, table)
+        return Targets(old, log_ratio, values, returns, advantages)
+
+    # What a learner of another kind of batch changes
+
+    def _values(self, chunk: Chunk) -> Tensor:
+        """Return the critic's value of each turn of a chunk."""
+        values: Tensor = self.critic(chunk.batch)
+        return values
+
+    def _normalised(self, advantages: Tensor, table: TurnTable) -> Tensor:
+        return normalised(advantages)
+
+    def _weight(self, table: TurnTable, episodes: Sequence[int]) -> int:
+        """Return by what the summed policy loss of some episodes is divided: their sampled tokens."""
+        return sum(table.token_start[index + 1] - table.token_start[index] for index in episodes)
+
+    def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
+        """Return the policy loss summed over the tokens of a chunk, and other sums over its tokens."""
+        logprobs, entropy = response_logprobs(self.policy, chunk.batch, self.config.temperature)
+        advantages = targets.advantages[table.token_turn[chunk.tokens]]
+        old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
+        loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip)
+        sums = {"policy_loss": float(loss.detach().sum()), "clipped": float(clipped.sum()), "entropy": float(entropy.sum())}
+        return loss.sum(), sums
 
     def _update(self, table: TurnTable, targets: Targets, episodes: Sequence[int]) -> Metrics:
         """Do one gradient step of the critic and, unless it is the critic's turn alone, one of the policy."""
         config = self.config
-        tokens = sum(table.token_start[index + 1] - table.token_start[index] for index in episodes)
+        tokens = self._weight(table, episodes)
         turns = sum(table.turn_start[index + 1] - table.turn_start[index] for index in episodes)
         with_policy = self.iteration >= config.critic_only_iterations and tokens > 0
         sums = dict.fromkeys(("policy_loss", "value_loss", "clipped", "entropy"), 0.0)
@@ -147,21 +178,18 @@ class Learner:
         self.policy.train()
         self.critic.train()
         for chunk in table.chunks(episodes, config.micro_batch):
-            values = value_loss(
-                self.critic(chunk.batch), targets.old_values[chunk.turns], targets.returns[chunk.turns], config.value_clip
-            )
-            (values.sum() / turns).backward()
-            sums["value_loss"] += float(values.detach().sum()) / turns
+            if self.with_critic:
+                old, returns = targets.old_values[chunk.turns], targets.returns[chunk.turns]
+                values = value_loss(self._values(chunk), old, returns, config.value_clip)
+                (values.sum() / turns).backward()
+                sums["value_loss"] += float(values.detach().sum()) / turns
             if with_policy:
-                logprobs, entropy = response_logprobs(self.policy, chunk.batch, config.temperature)
-                advantages = targets.advantages[table.token_turn[chunk.tokens]]
-                old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
-                loss, clipped = policy_loss(logprobs, old, behaviour, advantages, config.clip)
-                (loss.sum() / tokens).backward()  # the mean over the tokens of the whole minibatch
-                sums["policy_loss"] += float(loss.detach().sum()) / tokens
-                sums["clipped"] += float(clipped.sum()) / tokens
-                sums["entropy"] += float(entropy.sum()) / tokens
-        sums["critic_grad_norm"] = self._apply(self.critic, self.critic_optimizer, config.critic_learning_rate)
+                loss, parts = self._policy_loss(table, targets, chunk)
+                (loss / tokens).backward()  # the mean over the tokens of the whole minibatch
+                for name, value in parts.items():
+                    sums[name] = sums.get(name, 0.0) + value / tokens
+        if self.with_critic:
+            sums["critic_grad_norm"] = self._apply(self.critic, self.critic_optimizer, config.critic_learning_rate)
         if with_policy:
             sums["policy_grad_norm"] = self._apply(self.policy, self.policy_optimizer, config.learning_rate)
         return sums
@@ -190,7 +218,8 @@ class Learner:
         )
 
 
-def _collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
+def collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
+    """Return the numbers of a collection; `table` and `targets` are of its episodes."""
     returns, values = targets.returns, targets.old_values
     variance = float(returns.var(unbiased=False))
     explained = 1.0 - float((returns - values).var(unbiased=False)) / variance if variance > 0 else 0.0

@@ -1,4 +1,5 @@
-"""The curriculum of completion subtasks (StepCoder, arXiv 2402.01391): start near the end of a known solution, move towards its beginning.
+"""The curriculum of completion subtasks (StepCoder, arXiv 2402.01391): start near the end of a known solution, move towards
+its beginning.
 
 Starting points are the branches, loops and `try` statements of the solution. Everything before the point is given in the prompt,
 so it gets no loss; the policy completes the rest. The rule for moving is open in the paper; ours is below.

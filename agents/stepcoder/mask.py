@@ -129,9 +129,7 @@ def token_spans(texts: Sequence[str]) -> list[tuple[int, int]]:
     return spans
 
 
-def token_mask(
-    response: str, source: str, spans: Sequence[tuple[int, int]], kept: Collection[int]
-) -> list[bool]:
+def token_mask(response: str, source: str, spans: Sequence[tuple[int, int]], kept: Collection[int]) -> list[bool]:
     """Return for each token of a response whether it keeps its loss.
 
     Tokens that lie wholly outside the program (reasoning, fence, end mark) keep it; inside, a token keeps it if any of its

@@ -43,7 +43,7 @@ def last_json_object(response: str, keys: Collection[str]) -> dict[str, Any] | N
 
 
 def last_line_object(response: str, keys: Collection[str]) -> dict[str, Any] | None:
-    """Return the object that is the last line of the stripped response and has all `keys`, else `None` (the released CodeRL+ rule)."""
+    """Return the object that is the last line of the response and has all `keys`, else `None` (the released CodeRL+ rule)."""
     lines = response.strip().splitlines()
     if not lines:
         return None

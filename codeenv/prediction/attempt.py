@@ -52,7 +52,9 @@ class ItemBuilder(Protocol):
     def build(self, attempts: Sequence[Attempt]) -> Built: ...
 
 
-def recording_request(problem: Problem, test: StdioTest | CallTest, source: str, limits: Limits, trace: str = "off") -> JudgeRequest:
+def recording_request(
+    problem: Problem, test: StdioTest | CallTest, source: str, limits: Limits, trace: str = "off"
+) -> JudgeRequest:
     """Return a request that runs a program on one public test whatever it gives, and records the run."""
     unmatched = StdioTest(test.input, UNMATCHED) if isinstance(test, StdioTest) else CallTest(test.args, test.kwargs, UNMATCHED)
     alone = Problem(

@@ -37,7 +37,9 @@ def typed_equal(predicted: Any, true: Any, relative: float = 1e-6, _depth: int =
             and all(typed_equal(one, other, relative, _depth + 1) for one, other in zip(predicted, true, strict=True))
         )
     if isinstance(true, (set, frozenset)):
-        return isinstance(predicted, list) and len(predicted) == len(true) and _same_members(predicted, list(true), relative, _depth)
+        return (
+            isinstance(predicted, list) and len(predicted) == len(true) and _same_members(predicted, list(true), relative, _depth)
+        )
     if isinstance(true, Mapping):
         if not isinstance(predicted, dict) or len(predicted) != len(true):
             return False
@@ -67,8 +69,8 @@ def _same_members(predicted: list[Any], true: list[Any], relative: float, depth:
 def official_equal(predicted: Any, true: Any, _depth: int = 0) -> bool:
     """Compare as the released CodeRL+ code does (arXiv 2510.18471, code of January 2026).
 
-    Equal values; any spelling of none; {1, true, "True"} and {0, false, "False"} are interchangeable; numbers, also as text, within 1e-9;
-    lists and dictionaries element by element; else equal texts.
+    Equal values; any spelling of none; {1, true, "True"} and {0, false, "False"} are interchangeable; numbers, also as
+    text, within 1e-9; lists and dictionaries element by element; else equal texts.
 
     >>> official_equal(True, 1), official_equal("1e9", 10**9), official_equal([1, 2], "[1, 2]"), official_equal({"1": 2}, {1: 2})
     (True, True, True, False)

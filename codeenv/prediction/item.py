@@ -118,7 +118,9 @@ class PredictionItem:
                 passed=row.get("passed"),
             )
         except (KeyError, IndexError, TypeError) as error_found:
-            raise CodeenvError(f"a prediction item is malformed: {error_found!r}; write items with PredictionItem.to_dict") from None
+            raise CodeenvError(
+                f"a prediction item is malformed: {error_found!r}; write items with PredictionItem.to_dict"
+            ) from None
 
 
 def call_text(entry_point: str, test: CallTest) -> str:

@@ -54,7 +54,10 @@ def answer_text(item: PredictionItem) -> str:
     elif item.kind == "input":
         answer = {"input": item.input_text}
     elif item.kind == "state":
-        answer = {"variables": {name: _jsonable(item.values[name]) for name in item.names}, "final_output": _jsonable(item.output)}
+        answer = {
+            "variables": {name: _jsonable(item.values[name]) for name in item.names},
+            "final_output": _jsonable(item.output),
+        }
     else:
         answer = {"final_output": _jsonable(item.output)}
     return json.dumps(answer)
@@ -88,7 +91,9 @@ def _shown_output(item: PredictionItem) -> str:
 
 def _plain(item: PredictionItem) -> str:
     result = "prints" if isinstance(item.test, StdioTest) else "returns"
-    example = _EXAMPLES.get("stdin" if item.kind == "input" and isinstance(item.test, StdioTest) else item.kind, _EXAMPLES["output"])
+    example = _EXAMPLES.get(
+        "stdin" if item.kind == "input" and isinstance(item.test, StdioTest) else item.kind, _EXAMPLES["output"]
+    )
     parts: list[str] = []
     if item.kind == "test_output":
         parts += ["Here is a programming problem.", item.problem.statement, _shown_input(item)]
@@ -121,7 +126,8 @@ def _plain(item: PredictionItem) -> str:
 
 
 def _official(item: PredictionItem) -> str:
-    """The structure of the released prompt in our words: code, input, two questions, reasoning first, strict JSON on the last line.
+    """The structure of the released prompt in our words: code, input, two questions, reasoning first, strict JSON on the
+    last line.
 
     The example is valid JSON, which the released one is not.
     """
@@ -133,8 +139,9 @@ def _official(item: PredictionItem) -> str:
         f"Code:\n{fence(item.code)}\n\nInput:\n```\n{item.input_text.rstrip()}\n```\n\n"
         "Tasks:\n1. final_output: the text that the code prints.\n"
         f"2. variables: the final values of these local variables at the moment of output: {names}\n\n"
-        "First reason step by step, without writing any JSON. Then write, as the last line alone, one strict JSON object with the keys "
-        'final_output and variables, for example:\n{"final_output": "7", "variables": {"total": 7}}'
+        "First reason step by step, without writing any JSON. Then write, as the last line alone, "
+        "one strict JSON object with the keys final_output and variables, for example:\n"
+        '{"final_output": "7", "variables": {"total": 7}}'
     )
 
 

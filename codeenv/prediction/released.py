@@ -1,4 +1,5 @@
-"""Items as the released CodeRL+ code makes them (arXiv 2510.18471, code of January 2026), with public tests in place of its only list.
+"""Items as the released CodeRL+ code makes them (arXiv 2510.18471, code of January 2026), with public tests in place of its
+only list.
 
 A suffix is put behind the program that writes the module's simple variables as JSON; there is no tracing. What follows from it:
 work inside functions leaves no variable, a run that ends in `sys.exit` never reaches the suffix, a program whose last statement
@@ -29,7 +30,7 @@ MAX_NAMES = 3
 TIME_LIMIT_S = 5.0
 _MARKER = "--- final values of the module ---"
 
-_SUFFIX = f'''
+_SUFFIX = f"""
 import json as _json, sys as _sys
 _found = {{}}
 for _name, _value in list(locals().items()):
@@ -38,7 +39,7 @@ for _name, _value in list(locals().items()):
 _text = _json.dumps(_found)
 _sys.stdout.flush()
 _sys.__stdout__.write("\\n{_MARKER}\\n" + _text + "\\n")
-'''
+"""
 
 
 def with_suffix(source: str) -> str:
@@ -48,7 +49,7 @@ def with_suffix(source: str) -> str:
 
 
 def module_values(output: str) -> tuple[str, dict[str, Any]]:
-    """Split the output of a program with the suffix into what the program printed and its variables ({} if the suffix did not run)."""
+    """Split the output of a program with the suffix into what it printed and its variables ({} if the suffix did not run)."""
     printed, found, text = output.rpartition(f"\n{_MARKER}\n")
     if not found:
         return output, {}
@@ -60,7 +61,8 @@ def module_values(output: str) -> tuple[str, dict[str, Any]]:
 
 
 def complexity(source: str) -> int:
-    """Return the released code's cyclomatic complexity: 1 + branches and loops + operands of and/or beyond the first; 999 if unparsable.
+    """Return the released code's cyclomatic complexity: 1 + branches and loops + operands of and/or beyond the first; 999
+    if unparsable.
 
     >>> complexity("if a and b:\\n    pass"), complexity("if")
     (3, 999)

@@ -171,7 +171,9 @@ class ScopedBuilder:
                 built.dropped["not_deterministic"] += 1
                 return None
             error = (ends[0].type, ends[0].line)
-            return PredictionItem(name, "exception", attempt.problem, attempt.source, test, exception=error, passed=attempt.passed)
+            return PredictionItem(
+                name, "exception", attempt.problem, attempt.source, test, exception=error, passed=attempt.passed
+            )
         if first.verdict is not Verdict.WRONG_ANSWER:  # nothing is right for a run that is only recorded
             built.dropped["run_failed"] += 1
             return None
@@ -196,7 +198,7 @@ class ScopedBuilder:
         )
 
     def _values(self, source: str, test: StdioTest | CallTest, results: Sequence[TestResult]) -> dict[str, Any]:
-        """Return the variables to ask, in the order in which the program binds them: the most often bound of those that may be asked."""
+        """Return the variables to ask, in program order: the most often bound of those that may be asked."""
         if self.config.names == 0:
             return {}
         traces = [_trace(result) for result in results]

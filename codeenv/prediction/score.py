@@ -1,7 +1,7 @@
 """What an answer is worth. Pure functions for answers that need no run; `PredictionScorer` runs the others in the judge.
 
-    paper      R = (1/n) * sum over the n asked variables of [predicted == true]            (CodeRL+, arXiv 2510.18471)
-    official   R = 0.1 + 0.9 * correct / (1 + n), the 1 being the output; 0 if unparsable   (its released code)
+paper      R = (1/n) * sum over the n asked variables of [predicted == true]            (CodeRL+, arXiv 2510.18471)
+official   R = 0.1 + 0.9 * correct / (1 + n), the 1 being the output; 0 if unparsable   (its released code)
 """
 
 from __future__ import annotations

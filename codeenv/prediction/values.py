@@ -73,7 +73,7 @@ def final_values(trace: Trace, max_chars: int) -> dict[str, tuple[int, Any]]:
 
 
 def input_fields(test: StdioTest | CallTest) -> list[Any]:
-    """Return the values that stand in an input: each argument, or the whole text, its lines and its words, read as numbers too."""
+    """Return the values that stand in an input: each argument; or the text, its lines and its words, read as numbers too."""
     if isinstance(test, CallTest):
         return [*test.args, *test.kwargs.values()]
     words = test.input.split()

@@ -105,7 +105,16 @@ def test_the_random_control_has_equal_sparsity_row_by_row():
     assert drawn == random_mask(masks, seed=1) != masks
 
 
-SOLUTION = "def f(x):\n    y = 0\n    if x:\n        y = 1\n    for z in x:\n        y += z\n    while y:\n        y -= 1\n    return y\n"
+SOLUTION = """def f(x):
+    y = 0
+    if x:
+        y = 1
+    for z in x:
+        y += z
+    while y:
+        y -= 1
+    return y
+"""
 
 
 def test_cuts_run_from_the_end_to_the_beginning():

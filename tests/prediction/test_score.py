@@ -19,7 +19,8 @@ SUM = Problem(
     private_tests=(StdioTest("private 77\n", "5\n"),),
 )
 STATE = PredictionItem(
-    "test/sum/0", "state", SUM, "a, b = map(int, input().split())\nprint(a - b)", SUM.public_tests[0], "-1", ("a", "b"), {"a": 1, "b": 2}
+    "test/sum/0", "state", SUM, "a, b = map(int, input().split())\nprint(a - b)", SUM.public_tests[0], "-1", ("a", "b"),
+    {"a": 1, "b": 2}
 )  # fmt: skip
 
 
@@ -63,7 +64,16 @@ def test_of_ten_objects_the_last_one_counts():
 
 @pytest.mark.parametrize(
     "response",
-    ["", "{" * 200_000, '{"a":' * 50_000, "}" * 1000, '{"final_output": 1}', "[1, 2]", '{"final_output": 1, "variables"', "\x00{\ud800"],
+    [
+        "",
+        "{" * 200_000,
+        '{"a":' * 50_000,
+        "}" * 1000,
+        '{"final_output": 1}',
+        "[1, 2]",
+        '{"final_output": 1, "variables"',
+        "\x00{\ud800",
+    ],
     ids=["empty", "braces", "deep", "closers", "a key missing", "a list", "cut", "odd characters"],
 )
 def test_a_response_without_an_answer_gets_nothing(response):
@@ -108,13 +118,19 @@ def test_the_known_answer_scores_full_marks_in_both_readings():
 
 def test_an_exception_answer_is_half_right_with_the_right_type_alone():
     item = PredictionItem("test/sum/1", "exception", SUM, "1 / 0", SUM.public_tests[0], exception=("ZeroDivisionError", 1))
-    responses = ['{"exception": "ZeroDivisionError", "line": 2}', '{"exception": "ZeroDivisionError", "line": true}', answer_text(item)]
+    responses = [
+        '{"exception": "ZeroDivisionError", "line": 2}',
+        '{"exception": "ZeroDivisionError", "line": true}',
+        answer_text(item),
+    ]
     assert [score.reward for score in PredictionScorer().score([item] * 3, responses)] == [0.5, 0.5, 1.0]
 
 
 @pytest.mark.parametrize("style", ["plain", "official", "compact"])
 def test_a_prompt_shows_program_and_input_and_neither_truth_nor_private_test(style):
-    item = PredictionItem("test/sum/2", "state", SUM, "x = 12345 + 1\nprint(x)", SUM.public_tests[0], "12346", ("x",), {"x": 12346})
+    item = PredictionItem(
+        "test/sum/2", "state", SUM, "x = 12345 + 1\nprint(x)", SUM.public_tests[0], "12346", ("x",), {"x": 12346}
+    )
     text = prompt_of(item, style)
     assert "x = 12345 + 1" in text
     assert "1 2" in text
@@ -129,7 +145,9 @@ def test_an_item_may_not_use_a_private_test():
 
 def test_items_survive_a_round_trip_without_the_private_tests():
     problem = Problem("p", "s", "call", "f", public_tests=(CallTest(((1,), {2}), {"k": float("inf")}, None),))
-    item = PredictionItem("p/0", "state", problem, "code", problem.public_tests[0], (1, {2: 3}), ("f.x",), {"f.x": {1, 2}}, passed=False)
+    item = PredictionItem(
+        "p/0", "state", problem, "code", problem.public_tests[0], (1, {2: 3}), ("f.x",), {"f.x": {1, 2}}, passed=False
+    )
     assert PredictionItem.from_dict(json.loads(json.dumps(item.to_dict()))) == item
     assert "private 77" not in json.dumps(STATE.to_dict())
 

@@ -175,16 +175,12 @@ def sample_tasks(split: Split, count: int, seed: int) -> list[ValuesTask]:
     masks = generator.choice(len(names), size=count, p=list(MASKS.values()))
     picks = generator.integers(len(pool), size=count)
     numbers = generator.integers(0, 1 << 40, size=count)
-    return [
-        ValuesTask(pool[pick], names[mask], int(number)) for pick, mask, number in zip(picks, masks, numbers, strict=True)
-    ]
+    return [ValuesTask(pool[pick], names[mask], int(number)) for pick, mask, number in zip(picks, masks, numbers, strict=True)]
 
 
 def problem(task: ValuesTask) -> Problem:
     """Return the problem that an agent sees: 2 public and 4 private calls with keyword arguments, one whole number expected."""
-    tests = tuple(
-        CallTest((), dict(zip("pqr", inputs, strict=True)), task.program.answer(inputs)) for inputs in task.inputs
-    )
+    tests = tuple(CallTest((), dict(zip("pqr", inputs, strict=True)), task.program.answer(inputs)) for inputs in task.inputs)
     return Problem(
         id=task.id,
         statement=task.statement,
