@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import ast
 
-from codeenv.trace.places import Loop, Place, captured, has_code, leaves, looks_at_locals, prologue, qualified
-from codeenv.trace.scopes import Scope, bound_names, may_raise, own_statements, touched_names
-from codeenv.trace.syntax import Syntax
+from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, prologue, qualified
+from .scopes import Scope, bound_names, may_raise, own_statements, touched_names
+from .syntax import Syntax
 
 __all__ = ["MARK_BASE", "Weaver"]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 
-from codeenv.trace.scopes import Scope
+from .scopes import Scope
 
 __all__ = ["Loop", "Place", "captured", "has_code", "leaves", "looks_at_locals", "prologue", "qualified"]
 

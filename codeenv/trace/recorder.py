@@ -24,10 +24,10 @@ import warnings
 from _thread import get_ident
 from json.encoder import encode_basestring_ascii as quoted
 
-from codeenv.trace.instrument import MARK_BASE, Weaver
-from codeenv.trace.recursion import could_recurse
-from codeenv.trace.snapshot import class_name, snap
-from codeenv.trace.syntax import MARK_LINES, bind
+from .instrument import MARK_BASE, Weaver
+from .recursion import could_recurse
+from .snapshot import class_name, snap
+from .syntax import MARK_LINES, bind
 
 __all__ = ["MAGIC", "MARKS", "MODES", "Recorder", "buffer_size"]
 

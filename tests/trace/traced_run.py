@@ -1,54 +1,37 @@
-"""Runs programs under the recorder in processes of their own, with any interpreter, and gives what the parent would see."""
+"""Runs programs under the recorder in processes of their own, with any interpreter, and gives what the parent would see.
+
+Mode "off" runs the program untraced; mode "oracle" runs it under `sys.settrace` and reports the lines and the changes of
+scalar variables that it saw.
+"""
 
 from __future__ import annotations
 
+import base64
 import json
-import mmap
 import os
 import shutil
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from codeenv.trace import Trace, buffer_size, collect
+from codeenv.trace import Trace, collect
 
 ROOT = Path(__file__).parents[2]
+CHILD = Path(__file__).with_name("traced_child.py")
 
-_CHILD = r"""
-import json, mmap, os, sys
-sys.path.insert(0, {root!r})
-request = json.loads(sys.stdin.buffer.readline())
-sys.stdin = open(os.devnull) if request["input"] is None else __import__("io").StringIO(request["input"])
-outcome = {{"type": "", "line": 0}}
-recorder = None
-source, filename = request["source"], "solution.py"
-if request["mode"] == "off":
-    code = compile(source, filename, "exec", dont_inherit=True)
-else:
-    from codeenv.trace.recorder import Recorder
-    handle = os.open(request["buffer"], os.O_RDWR)
-    recorder = Recorder(mmap.mmap(handle, 0), request["mode"])
-    code = recorder.compile(source, filename)
-try:
-    exec(code, {{"__name__": "__main__", "__builtins__": __builtins__}})
-except BaseException as error:
-    entry, line = error.__traceback__, 0
-    while entry is not None:
-        if entry.tb_frame.f_code.co_filename == filename:
-            line = entry.tb_lineno
-        entry = entry.tb_next
-    outcome = {{"type": type(error).__name__, "line": line}}
-    if recorder:
-        recorder.failed(error)
-if recorder:
-    recorder.finish()
-sys.stdout.flush()
-os.write(int(sys.argv[1]), json.dumps(outcome).encode())
-os._exit(0)
-"""
+
+@dataclass(frozen=True)
+class Job:
+    """One run of one program."""
+
+    source: str
+    mode: str = "bounded"
+    stdin: str = ""
+    kill_after_s: float = 60.0
 
 
 @dataclass(frozen=True)
@@ -59,49 +42,42 @@ class Run:
     error_output: str
     exception: str
     line: int
+    status: int
+    cpu_s: float
+    oracle: Any
     trace: Trace | None
     data: bytes
 
     @property
-    def behaviour(self) -> tuple[str, str, int]:
-        return self.output, self.exception, self.line
+    def behaviour(self) -> tuple[str, str, int, int]:
+        return self.output, self.exception, self.line, self.status
 
 
-def run(
-    source: str,
-    mode: str = "bounded",
-    python: str = sys.executable,
-    seed: int = 0,
-    stdin: str | None = None,
-    kill_after_s: float = 60.0,
-) -> Run:
-    """Run a program with or without (`mode="off"`) the recorder; killed after `kill_after_s`, it keeps what was recorded."""
-    with tempfile.NamedTemporaryFile() as buffer:
-        size = 0 if mode == "off" else buffer_size(mode)
-        buffer.truncate(max(size, mmap.PAGESIZE))
-        read, write = os.pipe()
-        process = subprocess.Popen(
-            [python, "-s", "-P", "-S", "-c", _CHILD.format(root=str(ROOT)), str(write)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[write],
-            env={"PYTHONHASHSEED": str(seed), "PATH": os.environ["PATH"]},
-        )  # fmt: skip
-        os.close(write)
-        request = {"source": source, "mode": mode, "buffer": buffer.name, "input": stdin}
-        try:
-            output, errors = process.communicate(json.dumps(request).encode() + b"\n", timeout=kill_after_s)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-        with os.fdopen(read, "rb") as pipe:
-            raw = pipe.read()
-        outcome: dict[str, Any] = json.loads(raw) if raw else {"type": "<killed>", "line": 0}
-        data = Path(buffer.name).read_bytes()
-    trace = None if mode == "off" else collect(data, source)
-    return Run(output.decode(), errors.decode(), outcome["type"], outcome["line"], trace, data)
+def run_many(jobs: Sequence[Job], python: str = sys.executable, seed: int = 0) -> list[Run]:
+    """Run each job in a fork of one warm interpreter."""
+    request = json.dumps([job.__dict__ for job in jobs])
+    done = subprocess.run(
+        [python, "-s", "-P", "-S", str(CHILD), str(ROOT)], input=request, capture_output=True, text=True, check=False,
+        env={"PYTHONHASHSEED": str(seed), "PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    runs = []
+    for job, line in zip(jobs, done.stdout.splitlines(), strict=True):
+        row = json.loads(line)
+        data = base64.b64decode(row.pop("data"))
+        trace = collect(data, job.source) if data else None
+        runs.append(Run(**row, trace=trace, data=data))
+    return runs
 
 
+def run(source: str, mode: str = "bounded", python: str = sys.executable, seed: int = 0, **options: Any) -> Run:
+    """Run one program."""
+    return run_many([Job(source, mode, **options)], python, seed)[0]
+
+
+@cache
 def interpreters() -> dict[str, str]:
-    """Return "3.11" and newer interpreters found on PATH and among pyenv's versions, the running one first."""
+    """Return "3.11" and newer interpreters found on PATH and among pyenv's versions."""
     found = {f"{sys.version_info[0]}.{sys.version_info[1]}": sys.executable}
     candidates = [path for minor in range(11, 15) if (path := shutil.which(f"python3.{minor}"))]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
