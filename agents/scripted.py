@@ -1,6 +1,11 @@
 """Scripted agents: the known points of every benchmark.
 
-They read the problem's solutions, so their results say nothing about a model.
+They read the problem's solutions, so their results say nothing about a model. Where theory puts them, for `t` turns:
+
+    oracle                1 in the first turn, in every arm
+    never-right           0 in every arm
+    repairs-on-feedback   1 where feedback is about its own program, 0 where it is not (random, none): utilisation 1
+    ignores-feedback      1 - (1 - 1/4)^t in every arm: utilisation 0
 """
 
 from __future__ import annotations
@@ -8,13 +13,18 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from codeenv.problems import Problem
+from codeenv.feedback import FeedbackLimits
+from codeenv.problems import CallTest, CodeTest, Problem, Test
 from codeenv.rollout.conversation import Conversation
 from codeenv.submission import fence
+from codeenv.text import shorten
 
-__all__ = ["IgnoresFeedback", "NeverRight", "Oracle", "RepairsOnFeedback"]
+__all__ = ["IGNORES_RATE", "IgnoresFeedback", "NeverRight", "Oracle", "RandomWrong", "RepairsOnFeedback"]
 
 Act = Callable[[Conversation], str]
+
+IGNORES_RATE = 0.25
+"""How often `IgnoresFeedback` draws a right program."""
 
 
 class Oracle:
@@ -31,13 +41,24 @@ class NeverRight:
         return lambda conversation: _wrong(problem, seed)
 
 
-class RepairsOnFeedback:
-    """Submits a wrong program first, and a correct one once feedback shows a failing test: perfect use of feedback."""
+class RandomWrong:
+    """Draws one of the problem's known wrong programs anew in each turn."""
 
     def reset(self, problem: Problem, seed: int) -> Act:
+        generator = random.Random(seed)
+        return lambda conversation: _wrong(problem, generator.randrange(1 << 30))
+
+
+class RepairsOnFeedback:
+    """Submits a wrong program first, and a correct one once it reads feedback about one of the problem's own public tests."""
+
+    def reset(self, problem: Problem, seed: int) -> Act:
+        marks = [mark for test in problem.public_tests for mark in _marks(problem, test)]
+
         def act(conversation: Conversation) -> str:
-            told = len(conversation) > 1 and "Test " in conversation[-1]["content"]
-            return _right(problem) if told else _wrong(problem, seed)
+            last = conversation[-1]["content"] if len(conversation) > 1 else ""
+            told = any(mark in last for mark in marks)
+            return _right(problem) if told else _wrong_on_purpose(problem)
 
         return act
 
@@ -48,8 +69,21 @@ class IgnoresFeedback:
     def reset(self, problem: Problem, seed: int) -> Act:
         generator = random.Random(seed)
         return lambda conversation: (
-            _right(problem) if generator.random() < 0.25 else _wrong(problem, generator.randrange(1 << 30))
+            _right(problem) if generator.random() < IGNORES_RATE else _wrong(problem, generator.randrange(1 << 30))
         )
+
+
+def _marks(problem: Problem, test: Test) -> list[str]:
+    """Return texts that feedback about this test holds and feedback about another problem's test does not."""
+    limit = FeedbackLimits().detail_chars
+    if isinstance(test, CodeTest):
+        return [line.strip() for line in test.code.splitlines() if line.strip().startswith("assert ")]
+    if isinstance(test, CallTest):
+        keywords = [f"{name}={value!r}" for name, value in test.kwargs.items()]
+        call = f"{problem.entry_point}({', '.join([*map(repr, test.args), *keywords])})"
+        return [f"Call:\n{shorten(call, limit)}\nExpected:\n{shorten(repr(test.expected), limit)}\n"]
+    shown = [shorten(text.rstrip("\n"), limit) for text in (test.input, test.output)]
+    return [f"Input:\n{shown[0]}\nExpected:\n{shown[1]}\n"]
 
 
 def _right(problem: Problem) -> str:
@@ -61,9 +95,14 @@ def _right(problem: Problem) -> str:
 def _wrong(problem: Problem, seed: int) -> str:
     if problem.incorrect_solutions:
         return fence(problem.incorrect_solutions[seed % len(problem.incorrect_solutions)])
+    return _wrong_on_purpose(problem)
+
+
+def _wrong_on_purpose(problem: Problem) -> str:
+    """Return a program that runs and gives a wrong answer, so that feedback shows the expected one."""
     if problem.mode == "stdio":
-        return fence("print()\n")
+        return fence("print('wrong on purpose')\n")
     name, _, method = (problem.entry_point or "f").partition("().")
     if method:
-        return fence(f"class {name}:\n    def {method}(self, *args, **kwargs):\n        return None\n")
-    return fence(f"def {name}(*args, **kwargs):\n    return None\n")
+        return fence(f"class {name}:\n    def {method}(self, *args, **kwargs):\n        return 'wrong on purpose'\n")
+    return fence(f"def {name}(*args, **kwargs):\n    return 'wrong on purpose'\n")

@@ -156,7 +156,8 @@ class Episode:
         parts = {} if failed_judging else get_reward(self.config.reward)(outcome)
         feedback = trace = ""
         if not ended and not failed_judging:
-            feedback = get_feedback(self.config.feedback)(FeedbackContext(self.problem, source, public, len(self.turns)))
+            earlier = tuple(turn.public for turn in self.turns)
+            feedback = get_feedback(self.config.feedback)(FeedbackContext(self.problem, source, public, len(self.turns), earlier))
             trace = self._trace_text(source, public)
         turn = Turn(response, source, public, private, feedback, trace, outcome, parts)
         self.turns.append(turn)

@@ -10,7 +10,7 @@ in `FeedbackLimits`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from codeenv.errors import CodeenvError
@@ -51,12 +51,14 @@ class FeedbackContext:
         source: the submitted program, `None` if the response held none.
         report: the public part of the judge's report on it.
         turn: 0-based number of the turn that the report is about.
+        earlier: the public reports of the turns before, first turn first.
     """
 
     problem: Problem
     source: str | None
     report: Report
     turn: int
+    earlier: tuple[Report, ...] = ()
 
 
 Feedback: TypeAlias = Callable[[FeedbackContext], str]
@@ -105,7 +107,7 @@ def first_failure(context: FeedbackContext) -> str:
     if len(failed) < 2:
         return rlef(context)
     report = Report(context.report.problem_id, context.report.verdict, failed[:1], context.report.error, context.report.isolation)
-    return rlef(FeedbackContext(context.problem, context.source, report, context.turn))
+    return rlef(replace(context, report=report))
 
 
 def error_class(context: FeedbackContext) -> str:

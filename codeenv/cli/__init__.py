@@ -16,6 +16,7 @@ from codeenv.errors import CodeenvError
 __all__ = ["VERBS", "main"]
 
 VERBS = {
+    "bench": "measure whether an agent uses feedback",
     "doctor": "say what works on this machine",
     "judge": "judge a program against a problem",
     "list": "list the registered environments",

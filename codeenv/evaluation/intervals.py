@@ -18,6 +18,7 @@ __all__ = [
     "NOTHING",
     "Estimate",
     "McNemar",
+    "binomial_test",
     "bootstrap_mean",
     "bootstrap_ratio",
     "bootstrap_share",
@@ -139,15 +140,22 @@ class McNemar:
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> McNemar:
     """Return McNemar's exact test on paired outcomes. The pairs must be independent: use one pair per problem."""
+    only_a = sum(x and not y for x, y in zip(a, b, strict=True))
+    only_b = sum(y and not x for x, y in zip(a, b, strict=True))
+    return McNemar(only_a, only_b, binomial_test(only_a, only_a + only_b, 0.5))
+
+
+def binomial_test(hits: int, trials: int, chance: float) -> float:
+    """Return the two-sided p-value of `hits` in `trials` if each hits with probability `chance`; 1.0 without trials.
+
+    Raises:
+        MissingExtraError: if scipy is not installed.
+    """
     try:
         from scipy.stats import binomtest
     except ImportError:
-        raise MissingExtraError("McNemar's test", "scipy", "bench") from None
-    only_a = sum(x and not y for x, y in zip(a, b, strict=True))
-    only_b = sum(y and not x for x, y in zip(a, b, strict=True))
-    differing = only_a + only_b
-    p_value = float(binomtest(only_a, differing).pvalue) if differing else 1.0
-    return McNemar(only_a, only_b, p_value)
+        raise MissingExtraError("the exact binomial test", "scipy", "bench") from None
+    return float(binomtest(hits, trials, chance).pvalue) if trials else 1.0
 
 
 def sign_flip_test(a: Sequence[float], b: Sequence[float], seed: int = 0, resamples: int = RESAMPLES) -> float:

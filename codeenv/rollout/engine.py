@@ -34,6 +34,7 @@ class RolloutConfig:
         concurrency: most episodes in flight, and most concurrent calls of an async agent.
         agent_timeout_s: longest wall time of one response.
         give_up_after: the run stops if its first so many episodes all fail.
+        history: whether the agent sees the conversation; if not, it sees the first message alone in every turn.
     """
 
     episodes: int
@@ -41,6 +42,7 @@ class RolloutConfig:
     concurrency: int = 64
     agent_timeout_s: float = 600.0
     give_up_after: int = 8
+    history: bool = True
 
     def __post_init__(self) -> None:
         for name in ("episodes", "concurrency", "give_up_after"):
@@ -108,7 +110,7 @@ async def run_episodes(
                 act = caller.for_episode(problem, config.seed + number)
                 while not episode.done:
                     start = time.perf_counter()
-                    response = await act(conversation_of(episode))
+                    response = await act(conversation_of(episode)[: None if config.history else 1])
                     agent_s += time.perf_counter() - start
                     start = time.perf_counter()
                     step = (await asyncio.get_running_loop().run_in_executor(judge_threads, batch.step, {0: response.text}))[0]
@@ -188,7 +190,7 @@ class _AgentCaller:
 
         return call
 
-    async def _single(self, act: Callable[[Conversation], Any], conversation: Conversation) -> Any:
+    async def _single(self, act: Callable[[Any], Any], conversation: Any) -> Any:
         if inspect.iscoroutinefunction(act) or inspect.iscoroutinefunction(getattr(act, "__call__", None)):  # noqa: B004
             return await act(conversation)
         answer = await asyncio.get_running_loop().run_in_executor(self._threads, act, conversation)
@@ -206,7 +208,8 @@ class _AgentCaller:
             await asyncio.sleep(0)  # lets every episode that is ready add its conversation
             waiting, self._waiting = self._waiting[: self._config.concurrency], self._waiting[self._config.concurrency :]
             try:
-                answers = await self._single(self._agent.act_batch, [conversation for conversation, _ in waiting])  # type: ignore[arg-type]
+                conversations = [conversation for conversation, _ in waiting]
+                answers = await self._single(self._agent.act_batch, conversations)
                 if len(answers) != len(waiting):
                     raise AgentError(
                         f"act_batch returned {len(answers)} responses for {len(waiting)} conversations; return one each"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -61,6 +61,9 @@ def rollout(
     split: str | None = None,
     limit: int | None = None,
     on_progress: Progress | None = None,
+    history: bool = True,
+    env_name: str | None = None,
+    header: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> RolloutResult:
     """Run an agent in an environment.
@@ -78,6 +81,9 @@ def rollout(
         judge: the judge to use; by default a local one with `workers` workers (default: the number of cores).
         split, limit: which problems.
         on_progress: called after each episode.
+        history: whether the agent sees the conversation; if not, it sees the first message alone in every turn.
+        env_name: what the run's header says that `env` is, if it is given as problems.
+        header: more facts for the run's header, JSON-ready.
         settings: single settings of `EnvConfig`, such as `turn_limit=5`.
 
     Returns:
@@ -98,7 +104,7 @@ def rollout(
             f"unknown setting {unknown[0]!r}; the settings are {', '.join(item.name for item in fields(EnvConfig))}"
         )
     task = replace(config or defaults, **settings)
-    plan = RolloutConfig(episodes or len(problems), seed, concurrency, agent_timeout_s)
+    plan = RolloutConfig(episodes or len(problems), seed, concurrency, agent_timeout_s, history=history)
     name = agent if isinstance(agent, str) else f"{type(agent).__module__}:{type(agent).__qualname__}"
     acting = load_agent(agent) if isinstance(agent, str) else agent
     own = judge is None
@@ -106,8 +112,9 @@ def rollout(
     folder: RunFolder | None = None
     try:
         if out is not None:
-            header = _header(env if isinstance(env, str) else "problems", name, task, plan, len(problems), judging)
-            folder = RunFolder(out, header, resume)
+            where = env_name or (env if isinstance(env, str) else "problems")
+            facts = _header(where, name, task, plan, len(problems), judging)
+            folder = RunFolder(out, {**facts, "split": split, "limit": limit, **(header or {})}, resume)
         return asyncio.run(run_episodes(problems, acting, judging, task, plan, folder, on_progress))
     finally:
         if folder is not None:
@@ -129,6 +136,7 @@ def _header(env: str, agent: str, task: EnvConfig, plan: RolloutConfig, problems
         "problems": problems,
         "episodes": plan.episodes,
         "seed": plan.seed,
+        "history": plan.history,
         "isolation": judge.isolation_level,
         "versions": {"codeenv": __version__, "python": platform.python_version(), "gymnasium": gymnasium.__version__},
     }

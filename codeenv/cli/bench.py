@@ -1,0 +1,113 @@
+"""`codeenv bench`: measure an agent."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from codeenv.cli.progress import Bar
+from codeenv.errors import CodeenvError
+from codeenv.evaluation.bench import BenchResult, run_bench
+from codeenv.evaluation.bench_report import arms_table, bench_tables, columns_of, known_table, text_table
+from codeenv.evaluation.report import write_report
+from codeenv.judge import Judge
+from codeenv.rollout import RolloutResult, env_problems
+
+
+def main(
+    what: tyro.conf.Positional[Literal["feedback"]],
+    env: str = "codeenv/HumanEval-v0",
+    agent: str = "repairs-on-feedback",
+    arms: str = "true,random,none,independent",
+    turns: int | None = None,
+    rollouts: int = 20,
+    out: str | None = None,
+    resume: bool = False,
+    seed: int = 0,
+    split: str | None = None,
+    limit: int | None = None,
+    known_points: bool = True,
+    concurrency: int = 64,
+    agent_timeout_s: float = 600.0,
+    workers: int | None = None,
+    as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
+) -> int:
+    """Measure whether an agent uses execution feedback or only samples again.
+
+    Example: codeenv bench feedback --env codeenv/HumanEval-v0 --agent mine:MyAgent --rollouts 5 --arms true,random,none
+
+    Args:
+        what: feedback.
+        env: id of an environment (see `codeenv list`) or a problem file (.jsonl).
+        agent: name of an agent or module:attribute.
+        arms: what is shown after a failed turn, some of true, none, binary, error_class, first_failure, random, random_same,
+            stale, perturbed, trace_inline, trace_steps, trace_final, private, independent.
+        turns: most responses in an episode; by default the environment's.
+        rollouts: episodes per problem and arm.
+        out: folder for the runs, results.json and report.html; by default runs/bench-<agent>.
+        resume: go on with what is in --out.
+        seed: seed of the runs.
+        split: split of the data set.
+        limit: use only the first so many problems.
+        known_points: also run the scripted agents whose result is known.
+        concurrency: most episodes in flight.
+        agent_timeout_s: longest wall time of one response.
+        workers: judge workers; one per core by default.
+        as_json: print the results as JSON.
+    """
+    problems, config = env_problems(env, split, limit)
+    if turns is not None:
+        config = replace(config, turn_limit=turns)
+    folder = Path(out or Path("runs") / ("bench-" + agent.replace(":", "-").replace("/", "-")))
+    if folder.exists() and any(folder.iterdir()) and not resume:
+        raise CodeenvError(f"{str(folder)!r} is not empty; use --resume to go on with it, or choose another --out")
+    chosen = [name.strip() for name in arms.split(",") if name.strip()]
+    with (
+        Judge(sandbox="local", workers=workers or os.cpu_count() or 1) as judge,
+        Bar("episodes", len(problems) * rollouts) as bar,
+    ):
+
+        def show(label: str, result: RolloutResult) -> None:
+            rate = result.solved / result.episodes if result.episodes else 0.0
+            bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}")
+
+        result = run_bench(
+            problems, agent, folder, config=config, arms=chosen, rollouts=rollouts, judge=judge, seed=seed, resume=resume,
+            known_points=known_points, concurrency=concurrency, agent_timeout_s=agent_timeout_s, env=env,
+            header={"split": split, "limit": limit}, on_progress=show,
+        )  # fmt: skip
+    page = write_report(
+        result.runs, folder / "report.html", title=f"Feedback use: {agent}", tables=bench_tables(result),
+        subtitle=f"{len(problems)} problems of {env}, {rollouts} rollouts of up to {config.turn_limit} turns in each arm.",
+    )  # fmt: skip
+    if as_json:
+        print(json.dumps({**result.to_dict(), "report": str(page)}))
+    else:
+        _print(result, page)
+    if result.failures:
+        print(
+            f"codeenv bench: {len(result.failures)} episodes failed; the first: {result.failures[0]}; --resume tries them again",
+            file=sys.stderr,
+        )
+        return 3
+    return 0
+
+
+def _print(result: BenchResult, page: Path) -> None:
+    shown = ("arm", "solved", "in turn 1", "true minus this", "p (sign flip)")
+    print(text_table(columns_of(arms_table(result), shown)))
+    used = result.utilisation
+    if used is not None:
+        share = f", {used.share.value:.1%} of what was possible" if used.share.n else ""
+        gain = used.difference
+        print(f"\nFeedback utilisation, true minus {used.second}: {gain.value:+.1%} ({gain.low:+.1%} to {gain.high:+.1%}){share}")
+    known = known_table(result)
+    if known is not None:
+        print("\n" + text_table(known))
+    print(f"\nThe report is in {page}")

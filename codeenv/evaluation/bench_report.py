@@ -1,0 +1,78 @@
+"""A benchmark's result for people: a table for the terminal, tables for the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from codeenv.evaluation.bench import BenchResult
+from codeenv.evaluation.intervals import Estimate, McNemar
+from codeenv.evaluation.report import Cell, Table
+
+__all__ = ["arms_table", "bench_tables", "known_table", "text_table"]
+
+
+def arms_table(result: BenchResult) -> Table:
+    """Return the arms: solve rate, and the difference of the true arm to each."""
+    rows: list[list[Cell]] = []
+    against = {item.second: item for item in result.comparisons}
+    for name, summary in result.summaries.items():
+        item = against.get(name)
+        row: list[Cell] = [name, summary.solve_rate, summary.solved_at[0], summary.identical, summary.edit]
+        compared: list[Cell] = [None] * 4
+        if item is not None:
+            compared = [item.difference, item.share, f"{item.p_value:.2g}", _mcnemar(item.mcnemar)]
+        rows.append(row + compared)
+    columns = (
+        "arm", "solved", "in turn 1", "same program again", "edit (1 - chrF)", "true minus this", "share of possible gain",
+        "p (sign flip)", "McNemar",
+    )  # fmt: skip
+    note = (
+        "Same agent, problems, seeds, budget, early stop and reward in every arm. 'True minus random' is feedback utilisation. "
+        "Intervals: 95 % bootstrap over problems. McNemar: problems that only true / only this arm solves in the first rollout, "
+        "and the exact p-value."
+    )
+    return Table("Feedback arms", columns, rows, note)
+
+
+def _mcnemar(test: McNemar) -> str:
+    return f"{test.only_a} / {test.only_b}, p {test.p_value:.2g}"
+
+
+def known_table(result: BenchResult) -> Table | None:
+    """Return the scripted agents beside what theory says, `None` if they were not run."""
+    if not result.known:
+        return None
+    rows: list[list[Cell]] = [
+        [item.agent, item.arm, item.rate, item.theory, "yes" if item.lands else f"NO, p {item.p_value:.1g}"]
+        for item in result.known
+    ]
+    note = "Agents that read the solutions; their results are known beforehand and check the measurement."
+    return Table("Known points", ("agent", "arm", "solved", "theory", "lands there"), rows, note)
+
+
+def bench_tables(result: BenchResult) -> list[Table]:
+    """Return the tables of a benchmark's page."""
+    return [table for table in (arms_table(result), known_table(result)) if table is not None]
+
+
+def text_table(table: Table) -> str:
+    """Return a table as aligned text."""
+    rows = [list(table.columns), *([_cell(cell) for cell in row] for row in table.rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(table.columns))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, Estimate):
+        return "-" if math.isnan(cell.value) else f"{cell.value:.1%} ({cell.low:.1%} to {cell.high:.1%})"
+    if cell is None:
+        return "-"
+    return cell if isinstance(cell, str) else f"{cell:.1%}" if isinstance(cell, float) else f"{cell:,}"
+
+
+def columns_of(table: Table, names: Sequence[str]) -> Table:
+    """Return the table with only these columns."""
+    places = [list(table.columns).index(name) for name in names]
+    return Table(table.title, names, [[row[place] for place in places] for row in table.rows], table.note, table.percent)

@@ -1,0 +1,106 @@
+"""Feedback about another program: real reports of real failures, on problems other than the agent's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from codeenv.errors import CodeenvError
+from codeenv.evaluation.mutants import NOT_IMPLEMENTED, wrong_programs
+from codeenv.evaluation.seeds import generator_of
+from codeenv.feedback import Feedback, FeedbackContext
+from codeenv.judge import Judge, JudgeRequest
+from codeenv.problems import Problem
+
+__all__ = ["RandomFeedback", "SameStatementFeedback"]
+
+_DONORS = 64
+"""Most problems whose wrong programs are run; more do not make the control cleaner."""
+
+
+class RandomFeedback:
+    """RLEF's random feedback (arXiv 2410.02089, section 3.4).
+
+    A wrong program of another problem is run on that problem's public tests, and the agent is shown that report. Wrong programs
+    are the problem's known ones, else mutants of a right one; a problem without any that fails lends `raise NotImplementedError`.
+    Which one is shown depends on the seed, the agent's problem and program, and the turn.
+
+    Args:
+        problems: where other problems come from.
+        judge: runs the wrong programs, once, here.
+        base: makes text of the report.
+        seed: of the draws.
+
+    Raises:
+        CodeenvError: if there are fewer than two problems with public tests.
+    """
+
+    def __init__(self, problems: Sequence[Problem], judge: Judge, base: Feedback, seed: int) -> None:
+        self._base = base
+        self._seed = seed
+        pool = [problem for problem in problems if problem.public_tests]
+        generator_of(seed, "donors").shuffle(pool)
+        requests = [
+            JudgeRequest(problem, source, tests="public")
+            for problem in pool[:_DONORS]
+            for source in wrong_programs(problem, seed)
+        ]
+        self._failures: list[FeedbackContext] = []
+        failed: set[str] = set()
+        for request, report in zip(requests, judge.judge_many(requests), strict=True):
+            last_resort = request.source == NOT_IMPLEMENTED
+            if not report.accepted and not (last_resort and request.problem.id in failed):
+                failed.add(request.problem.id)
+                self._failures.append(FeedbackContext(request.problem, request.source, report.public_part(), 0))
+        if len(failed) < 2:
+            raise CodeenvError(
+                f"the random arm needs at least 2 problems with public tests, this set has {len(failed)}; add some"
+            )
+
+    def __call__(self, context: FeedbackContext) -> str:
+        generator = generator_of(self._seed, context.problem.id, context.turn, context.source)
+        others = [failure for failure in self._failures if failure.problem.id != context.problem.id]
+        return self._base(replace(generator.choice(others), turn=context.turn))
+
+
+class SameStatementFeedback:
+    """Random feedback that fits the statement: the report is about another problem with the same statement.
+
+    Feedback from an unrelated problem contradicts the statement, which harms an agent more than no feedback does; this control
+    does not. A right program of a third problem with the statement is run on the other problem's public tests.
+
+    Raises:
+        CodeenvError: if a problem shares its statement with fewer than two others that have solutions.
+    """
+
+    def __init__(self, problems: Sequence[Problem], judge: Judge, base: Feedback, seed: int) -> None:
+        self._base = base
+        self._seed = seed
+        groups: dict[str, list[Problem]] = {}
+        for problem in problems:
+            groups.setdefault(problem.statement, []).append(problem)
+        requests = [
+            JudgeRequest(donor, third.correct_solutions[0], tests="public")
+            for group in groups.values()
+            for donor in group
+            for third in group
+            if third.id != donor.id and third.correct_solutions
+        ]
+        self._failures: dict[str, list[FeedbackContext]] = {}
+        for request, report in zip(requests, judge.judge_many(requests), strict=True):
+            if not report.accepted:
+                failure = FeedbackContext(request.problem, request.source, report.public_part(), 0)
+                self._failures.setdefault(request.problem.statement, []).append(failure)
+        for problem in problems:
+            if not self._others(problem):
+                raise CodeenvError(
+                    f"the arm random_same needs problems that share a statement; {problem.id!r} shares its own with too few "
+                    "others; use the arm random"
+                )
+
+    def _others(self, problem: Problem) -> list[FeedbackContext]:
+        return [failure for failure in self._failures.get(problem.statement, []) if failure.problem.id != problem.id]
+
+    def __call__(self, context: FeedbackContext) -> str:
+        generator = generator_of(self._seed, context.problem.id, context.turn, context.source)
+        return self._base(replace(generator.choice(self._others(context.problem)), turn=context.turn))
