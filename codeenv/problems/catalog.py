@@ -16,6 +16,14 @@ for _source in (
         "HumanEval",
     ),
     Source(
+        "procedural",
+        "codeenv.problems.procedural.generator:load_procedural",
+        "endless seeded problems: small functions and stdio programs",
+        "public: 3 inputs that tell the program from its near misses; private: 7 more, with edge cases",
+        ("train", "valid", "test"),
+        "Procedural",
+    ),
+    Source(
         "jsonl",
         "codeenv.problems.loaders.schema:load_schema",
         "rows of codeenv's own schema",

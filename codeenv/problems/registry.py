@@ -96,8 +96,8 @@ def load(
         ProblemError: for an unknown name, split or option, and for a bad row: file, row and field in one sentence.
         MissingExtraError: if a package that the data set needs is not installed.
 
-    >>> load("humaneval", limit=2)
-    <ProblemSet 'humaneval', split 'test': 2 problems>
+    >>> load("procedural", split="train", limit=2)
+    <ProblemSet 'procedural', split 'train': 2 problems>
     """
     source, path = _resolve(name_or_path)
     if split is not None and split not in source.splits:

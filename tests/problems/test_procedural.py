@@ -1,0 +1,106 @@
+"""Procedural problems: seeded, held out by program, consistent with their references, graded, and partly open."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import pytest
+
+from codeenv.problems import Problem, ProblemError, load
+from codeenv.problems.plain import plain_equal
+from codeenv.problems.procedural.generator import split_of
+
+
+def passes(problem: Problem, source: str) -> bool:
+    """Judge our own generated program without the judge."""
+    if problem.mode == "stdio":
+        for test in problem.tests("all"):
+            done = subprocess.run([sys.executable, "-c", source], input=test.input, capture_output=True, text=True)
+            if done.returncode or done.stdout.split() != test.output.split():
+                return False
+        return True
+    namespace: dict = {}
+    exec(source, namespace)
+    for test in problem.tests("all"):
+        try:
+            if not plain_equal(namespace["solve"](*copy.deepcopy(test.args)), test.expected):
+                return False
+        except Exception:
+            return False
+    return True
+
+
+@pytest.mark.parametrize(("family", "count"), [("functions", 300), ("stdio", 8)])
+def test_references_pass_and_wrong_solutions_fail(family: str, count: int) -> None:
+    for problem in load("procedural", family=family, levels=(1, 2, 3, 4), limit=count):
+        assert all(passes(problem, source) for source in problem.correct_solutions), problem.id
+        assert problem.incorrect_solutions, problem.id
+        assert not any(passes(problem, source) for source in problem.incorrect_solutions), problem.id
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
+    first, again, other = (load("procedural", seed=seed, limit=50) for seed in (3, 3, 4))
+    assert [problem.to_dict() for problem in first] == [problem.to_dict() for problem in again]
+    assert sum(one.statement == two.statement for one, two in zip(first, other, strict=True)) < 15
+
+
+def test_problem_i_does_not_depend_on_the_size_or_on_the_problems_before_it() -> None:
+    assert load("procedural", size=40)[39] == load("procedural")[39]
+
+
+def test_no_program_is_in_two_splits() -> None:
+    programs = {
+        split: {problem.correct_solutions[0] for problem in load("procedural", split=split, limit=300)}
+        for split in ("train", "valid", "test")
+    }
+    assert not programs["train"] & programs["test"]
+    assert not programs["train"] & programs["valid"]
+    assert not programs["valid"] & programs["test"]
+    assert all(split_of(program) == split for split, found in programs.items() for program in found)
+
+
+def test_an_id_finds_its_problem() -> None:
+    problems = load("procedural", split="test")
+    assert problems.by_id(problems[17].id) == problems[17]
+    with pytest.raises(ProblemError, match="there is no problem"):
+        problems.by_id("procedural/functions-000000/0/test/17")
+
+
+@pytest.mark.parametrize("vague", [0.0, 0.15, 1.0])
+def test_the_share_of_open_statements_follows_the_parameter(vague: float) -> None:
+    problems = load("procedural", family="functions", levels=(1,), vague=vague, limit=400)
+    share = sum("open" in problem.tags for problem in problems) / 400
+    assert abs(share - vague) < 0.06
+
+
+def test_higher_levels_are_harder() -> None:
+    means = []
+    for level in (1, 2, 3, 4):
+        problems = load("procedural", levels=(level,), limit=100)
+        means.append(sum(problem.difficulty for problem in problems) / 100)
+    assert means == sorted(means)
+    assert means[3] - means[0] > 0.3
+
+
+def test_rows_survive_json_and_pickling() -> None:
+    problems = load("procedural", size=40)
+    assert [Problem.from_dict(problem.to_dict()) for problem in problems] == list(problems)
+    assert list(pickle.loads(pickle.dumps(problems))) == list(problems)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"family": "maxi"}, "family is 'maxi'"),
+        ({"levels": (9,)}, "levels is (9,)"),
+        ({"vague": 2.0}, "vague is 2.0"),
+        ({"size": 0}, "size is 0"),
+        ({"split": "dev"}, "has no split 'dev'"),
+        ({"colour": 1}, "has no option 'colour'"),
+    ],
+)
+def test_a_wrong_option_is_answered_with_a_sentence(options: dict, sentence: str) -> None:
+    with pytest.raises(ProblemError) as caught:
+        load("procedural", **options)
+    assert sentence in str(caught.value)
