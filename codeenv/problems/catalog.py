@@ -24,6 +24,14 @@ for _source in (
         "Procedural",
     ),
     Source(
+        "mini",
+        "codeenv.problems.loaders.mini:load_mini",
+        "the miniature family of the demo: one-line functions of two digits, described in part",
+        "public: 3 inputs; private: 4 others",
+        ("train", "tune", "report"),
+        "Mini",
+    ),
+    Source(
         "jsonl",
         "codeenv.problems.loaders.schema:load_schema",
         "rows of codeenv's own schema",

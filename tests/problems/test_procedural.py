@@ -104,3 +104,17 @@ def test_a_wrong_option_is_answered_with_a_sentence(options: dict, sentence: str
     with pytest.raises(ProblemError) as caught:
         load("procedural", **options)
     assert sentence in str(caught.value)
+
+
+def test_the_rungs_of_the_miniature_choose_what_statements_leave_open() -> None:
+    for rungs, masks in ((("copy",), {"T"}), (("offset", "operator"), {"O", "K", "OK"}), (("copy", "error"), {"T", "TF"})):
+        problems = load("mini", rungs=rungs, size=60)
+        assert {problem.tags[1] for problem in problems} == masks
+        assert len(set(problems.ids())) == 60
+
+
+def test_the_miniature_needs_a_known_rung_and_split() -> None:
+    with pytest.raises(ProblemError, match="rungs is"):
+        load("mini", rungs=("loop",))
+    with pytest.raises(ProblemError, match="no split 'valid'"):
+        load("mini", split="valid")
