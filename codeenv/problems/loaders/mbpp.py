@@ -1,0 +1,119 @@
+"""MBPP (arXiv 2108.07732) and MBPP+ (EvalPlus, arXiv 2305.01210): a sentence and asserts.
+
+MBPP: the first assert is public, as in RLEF (arXiv 2410.02089) where the prompt shows one; the other asserts and the challenge
+asserts are private. MBPP+: the base asserts are public, the base and plus inputs private, split into single tests.
+Splits of MBPP are by task number as published: 1-10 prompt, 11-510 test, 511-600 validation, 601-974 train.
+"""
+
+from __future__ import annotations
+
+from codeenv.problems.loaders.asserts import assert_to_test, called_function, listed_tests
+from codeenv.problems.loaders.tables import Row, build, text_list
+from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, Test
+from codeenv.problems.problem_set import ProblemSet
+from codeenv.problems.registry import Request
+
+__all__ = ["load_mbpp", "load_mbpp_plus"]
+
+_SPLITS = {"prompt": range(1, 11), "test": range(11, 511), "validation": range(511, 601), "train": range(601, 975)}
+
+
+def load_mbpp(request: Request, check: bool = True, subset: str = "full") -> ProblemSet:
+    """Load MBPP, `subset` `full` (974 tasks) or `sanitized` (427), from the Hub or a JSONL, JSON or Parquet file."""
+    if subset not in ("full", "sanitized"):
+        raise ProblemError(f"subset is {subset!r}; use 'full' or 'sanitized'")
+
+    def convert(row: Row, index: int) -> Problem | None:
+        if request.path is not None and int(row["task_id"]) not in _SPLITS[request.split]:
+            return None
+        return _mbpp(row)
+
+    return build(request, "mbpp", convert, check=check, config=subset)
+
+
+def load_mbpp_plus(request: Request, check: bool = True) -> ProblemSet:
+    """Load MBPP+, in the form of the Hub (`test` with inputs and results) or of the EvalPlus release (`base_input`, ...)."""
+    return build(request, "mbpp+", lambda row, _: _mbpp_plus(row), check=check)
+
+
+def _mbpp(row: Row) -> Problem:
+    asserts = text_list(row["test_list"])
+    if not asserts:
+        raise ProblemError("field 'test_list' is empty; a task needs at least one assert")
+    setup = "\n".join(text_list(row["test_imports"])) if "test_imports" in row else (row.get("test_setup_code") or "")
+    entry_point = called_function(asserts, row["code"])
+    tests = [assert_to_test(source, entry_point, setup) for source in asserts]
+    challenge = [assert_to_test(source, entry_point, setup) for source in row.get("challenge_test_list") or ()]
+    text = row["prompt"] if "prompt" in row else row["text"]
+    return Problem(
+        id=f"MBPP/{row['task_id']}",
+        statement=f"{text.strip()}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```",
+        mode="call",
+        entry_point=entry_point,
+        public_tests=(tests[0],),
+        private_tests=(*tests[1:], *challenge) or (tests[0],),
+        checker=Checker(kind="float", absolute=1e-6),
+        tags=("function",),
+        source="mbpp",
+        license="CC-BY-4.0",
+        correct_solutions=(row["code"].replace("\r\n", "\n"),),
+    )
+
+
+def _mbpp_plus(row: Row) -> Problem:
+    solution = row["code"] if "code" in row else row["canonical_solution"]
+    if "base_input" in row:
+        prompt, entry_point = row["prompt"], row["entry_point"]
+        full = solution if f"def {entry_point}(" in solution else prompt + solution
+        public, private = released_tests(row, full)
+        shown = prompt.strip().strip('"').strip()
+    else:
+        asserts = text_list(row["test_list"])
+        setup = "\n".join(text_list(row.get("test_imports")))
+        full, entry_point = solution, called_function(asserts, solution)
+        public = tuple(assert_to_test(source, entry_point, setup) for source in asserts)
+        pairs = listed_tests(row["test"])
+        private = tuple(CallTest(args, {}, value) for args, value in pairs) if pairs else (CodeTest(row["test"]),)
+        shown = f"{row['prompt'].strip()}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```"
+    return Problem(
+        id=f"MBPP+/{str(row['task_id']).rpartition('/')[2]}",
+        statement=shown,
+        mode="call",
+        entry_point=entry_point,
+        public_tests=public,
+        private_tests=private,
+        checker=Checker(kind="float", absolute=float(row.get("atol") or 0) or 1e-6),
+        tags=("function",),
+        source="mbpp+",
+        license="Apache-2.0",
+        correct_solutions=(full,),
+    )
+
+
+def released_tests(row: Row, solution: str) -> tuple[tuple[Test, ...], tuple[Test, ...]]:
+    """Return base tests as public and plus tests (with the base ones) as private, for rows that hold inputs without results.
+
+    Each test is code that compares the submission with the canonical solution on one input; nothing runs while loading.
+    """
+    tests = []
+    for name in ("base_input", "plus_input"):
+        inputs = row[name]
+        if not isinstance(inputs, list):
+            raise ProblemError(f"field {name!r} is a {type(inputs).__name__}; it must be a list of argument lists")
+        tests.append(
+            tuple(_against_reference(solution, row["entry_point"], args, float(row.get("atol") or 0)) for args in inputs)
+        )
+    base, plus = tests
+    return base, base + plus
+
+
+def _against_reference(solution: str, entry_point: str, args: object, tolerance: float) -> CodeTest:
+    compare = "got == want"
+    if tolerance:
+        compare += f" or abs(got - want) <= {tolerance!r}"
+    return CodeTest(
+        f"{solution.rstrip()}\n\nreference = {entry_point}\n\n\ndef check(candidate):\n    import copy\n\n"
+        f"    arguments = {args!r}\n"
+        f"    want = reference(*copy.deepcopy(arguments))\n    got = candidate(*arguments)\n"
+        f"    assert {compare}, f'{entry_point}(*{{arguments!r}}) returned {{got!r}}, expected {{want!r}}'\n"
+    )
