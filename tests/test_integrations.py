@@ -4,7 +4,7 @@ import importlib.util
 import json
 
 import pytest
-from conftest import ADD_ONE
+from sample_problems import ADD_ONE
 
 from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.integrations.session import EpisodeSession, problem_of

@@ -44,11 +44,12 @@ def eventually(condition: Callable[[], bool]) -> bool:
 
 
 def test_workers_start_when_first_needed_and_end_with_the_judge() -> None:
+    before = workers_of(os.getpid())
     with Judge(workers=2) as judge:
-        assert not workers_of(os.getpid())
+        assert workers_of(os.getpid()) == before
         judge.judge(ADD, RIGHT)
-        assert workers_of(os.getpid())
-    assert not workers_of(os.getpid())
+        assert workers_of(os.getpid()) > before
+    assert workers_of(os.getpid()) == before
 
 
 def test_a_closed_judge_says_so() -> None:
