@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from codeenv.agents.lm.generation import Sampling
 from codeenv.errors import CodeenvError
 
 __all__ = ["MINI", "RLEFConfig"]
@@ -76,6 +77,10 @@ class RLEFConfig:
         for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations"):
             if getattr(self, name) < 0:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number of at least 0")
+
+    def sampling(self) -> Sampling:
+        """Return how responses are drawn."""
+        return Sampling(self.temperature, self.top_p, self.max_response_tokens, self.max_context_tokens)
 
 
 MINI = replace(

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from codeenv.agents.lm.chat_format import ChatFormat
-from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
 from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to_go, shaped_rewards
 from codeenv.agents.rlef.collect import Collection, collect
@@ -83,7 +82,7 @@ class Learner:
         self.config = config
         self.iteration = 0
         self.device = policy.device
-        self.sampling = Sampling(config.temperature, config.top_p, config.max_response_tokens, config.max_context_tokens)
+        self.sampling = config.sampling()
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.policy_optimizer = self._optimizer(policy, config.learning_rate)
         self.critic_optimizer = self._optimizer(critic, config.critic_learning_rate or config.learning_rate)
