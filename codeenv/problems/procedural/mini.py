@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 import numpy as np
 
 from codeenv.errors import CodeenvError
-from codeenv.problems.problem import CallTest, Problem
+from codeenv.problems.problem import CallTest, Limits, Problem
 
 __all__ = [
     "FORMS",
@@ -57,6 +57,7 @@ MASKS: Mapping[str, float] = {
 }  # fmt: skip
 """The vague slots of a statement, and how often each set of them is asked."""
 
+_LIMITS = Limits(time_limit_s=1.0)
 PUBLIC_TESTS = 3
 PRIVATE_TESTS = 4
 
@@ -218,6 +219,7 @@ def problem(task: MiniTask) -> Problem:
         entry_point="f",
         public_tests=tests[:PUBLIC_TESTS],
         private_tests=tests[PUBLIC_TESTS:],
+        limits=_LIMITS,
         tags=("mini", task.mask),
         source="codeenv miniature family",
         license="Apache-2.0",
