@@ -26,7 +26,8 @@ from codeenv.feedback import FeedbackContext
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.problems.procedural.mini import Split, bayes_solve_rate, blind_ceiling, problem, sample_tasks
-from codeenv.rollout.trajectory import RunFolder, episode_row
+from codeenv.rollout.folder import RunFolder
+from codeenv.rollout.trajectory import episode_row
 
 __all__ = ["ARMS", "ArmResult", "MiniSettings", "MiniRun", "Progress", "SeedResult"]
 
@@ -134,7 +135,7 @@ class MiniRun:
         self.policy: PreTrainedModel = build_mini_policy(self.chat.tokenizer, self.settings.policy, seed)
         self._seed = seed
         self._judge = judge
-        self._folder = folder
+        self.folder = folder
         self._report = on_progress or (lambda progress: None)
         self._played = 0
         tasks = sample_tasks(self.settings.split, self.settings.evaluation_episodes, seed=1_000_000 + seed)
@@ -168,9 +169,9 @@ class MiniRun:
         }
         result.wall_s["total"], result.cpu_s["total"] = wall, cpu + workers
         result.complete = True
-        if self._folder is not None:
-            self.policy.save_pretrained(self._folder / "policy")
-            self.chat.tokenizer.save_pretrained(self._folder / "policy")
+        if self.folder is not None:
+            self.policy.save_pretrained(self.folder / "policy")
+            self.chat.tokenizer.save_pretrained(self.folder / "policy")
         return result
 
     def _warm_start(self) -> None:
@@ -184,7 +185,7 @@ class MiniRun:
         rlef = self.settings.rlef
         critic = build_mini_critic(self.chat.tokenizer, self.settings.critic, self._seed + 1)
         learner = Learner(self.policy, critic, self.chat, env_config(), rlef, self._seed)
-        metrics_file = None if self._folder is None else (self._folder / "metrics.jsonl").open("w", encoding="utf-8")
+        metrics_file = None if self.folder is None else (self.folder / "metrics.jsonl").open("w", encoding="utf-8")
         try:
             for iteration in range(rlef.iterations):
                 metrics = learner.step(self._train_problems, self._judge)
@@ -222,7 +223,7 @@ class MiniRun:
             self._tell(phase, number + 1, len(ARMS), solved.value)
 
     def _record(self, when: str, arm: str, env: EnvConfig, collection: Collection) -> None:
-        if self._folder is None:
+        if self.folder is None:
             return
         header = {
             "env": "codeenv miniature family",
@@ -233,13 +234,13 @@ class MiniRun:
             "seed": self._seed,
             "isolation": self._judge.isolation_level,
         }
-        with RunFolder(self._folder / f"{when}-{arm}", header) as run:
+        with RunFolder(self.folder / f"{when}-{arm}", header) as run:
             for number, one in enumerate(collection.played):
                 spans = one.conversation.spans if arm != "independent" else []
                 extras: list[dict[str, Any]] = [
                     {"tokens": one.conversation.ids[span.start : span.stop]} for span in spans
                 ] or [{} for _ in one.episode.turns]
-                run.append(episode_row(number, 0, self._seed, one.episode, extras, {}))
+                run.append(episode_row(number, 0, self._seed, one.episode, extras, {}), one.episode.problem)
 
     def _tell(self, phase: str, done: int, total: int, solve_rate: float | None) -> None:
         self._report(Progress(self._seed, phase, done, total, self._played, solve_rate))

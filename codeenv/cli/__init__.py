@@ -17,6 +17,7 @@ __all__ = ["VERBS", "main"]
 
 VERBS = {
     "bench": "measure whether an agent uses feedback",
+    "demo": "show an episode, then train the miniature and score it",
     "doctor": "say what works on this machine",
     "judge": "judge a program against a problem",
     "list": "list the registered environments",

@@ -241,9 +241,9 @@ def _write_summary(out: Path, results: list[SeedResult], settings: Any, judge: J
 
 
 def _write_page(out: Path, runs: list[Any]) -> Path | None:
-    from codeenv.agents.rlef.mini_page import write_page
+    from codeenv.agents.rlef.mini_report import write_mini_report
 
-    return write_page(out / "report.html", runs) if runs else None
+    return write_mini_report(out / "report.html", runs) if runs else None
 
 
 def _quiet_libraries(threads: int) -> None:
