@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,14 +22,14 @@ from codeenv.agents.rlef.sft import SFTConfig, train_supervised
 from codeenv.agents.rlef.trainer import Learner, Metrics
 from codeenv.episode import EnvConfig
 from codeenv.evaluation.intervals import Estimate, bootstrap_mean
-from codeenv.feedback import FeedbackContext
+from codeenv.feedback import Feedback, FeedbackContext
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.problems.procedural.mini import Split, bayes_solve_rate, blind_ceiling, problem, sample_tasks
 from codeenv.rollout.folder import RunFolder
 from codeenv.rollout.trajectory import episode_row
 
-__all__ = ["ARMS", "ArmResult", "MiniSettings", "MiniRun", "Progress", "SeedResult"]
+__all__ = ["ARMS", "ArmResult", "MiniRun", "MiniSettings", "Progress", "SeedResult"]
 
 ARMS = ("independent", "true", "random", "none")
 """What the policy is told after a failed turn; every arm has the same number of samples, early stop and reward."""
@@ -39,9 +39,9 @@ ARMS = ("independent", "true", "random", "none")
 class MiniSettings:
     """Sizes of one run. The defaults are those of the demo."""
 
-    policy: MiniShape = MiniShape()
-    critic: MiniShape = MiniShape(hidden=32, feed_forward=88, layers=2, heads=2)
-    sft: SFTConfig = SFTConfig()
+    policy: MiniShape = field(default_factory=MiniShape)
+    critic: MiniShape = field(default_factory=lambda: MiniShape(hidden=32, feed_forward=88, layers=2, heads=2))
+    sft: SFTConfig = field(default_factory=SFTConfig)
     rlef: RLEFConfig = MINI
     evaluation_episodes: int = 1000
     split: Split = "report"
@@ -236,10 +236,9 @@ class MiniRun:
         }
         with RunFolder(self.folder / f"{when}-{arm}", header) as run:
             for number, one in enumerate(collection.played):
-                spans = one.conversation.spans if arm != "independent" else []
-                extras: list[dict[str, Any]] = [
-                    {"tokens": one.conversation.ids[span.start : span.stop]} for span in spans
-                ] or [{} for _ in one.episode.turns]
+                extras: list[Mapping[str, Any]] = [{} for _ in one.episode.turns]
+                if arm != "independent":
+                    extras = [{"tokens": one.conversation.response(turn)} for turn in range(len(one.episode.turns))]
                 run.append(episode_row(number, 0, self._seed, one.episode, extras, {}), one.episode.problem)
 
     def _tell(self, phase: str, done: int, total: int, solve_rate: float | None) -> None:
@@ -258,7 +257,8 @@ class MiniRun:
 def _arm_config(arm: str) -> EnvConfig:
     if arm == "independent":
         return env_config(_silence)
-    return env_config({"true": "compact", "random": random_feedback, "none": bare_feedback}[arm])
+    feedback: dict[str, str | Feedback] = {"true": "compact", "random": random_feedback, "none": bare_feedback}
+    return env_config(feedback[arm])
 
 
 def _silence(context: FeedbackContext) -> str:

@@ -113,8 +113,9 @@ def main(
         print(f"codeenv demo: interrupted; what was finished is in {out}", file=sys.stderr)
         return 130
     for result in results:
-        judge_share = f"{result.judge['cpu_share']:.1%} of the CPU seconds and {result.judge['wall_share']:.1%} of the wall seconds"
-        console.print(f"seed {result.seed}: {result.wall_s['total']:.0f} s in all; the judge took {judge_share}")
+        cpu, wall = result.judge["cpu_share"], result.judge["wall_share"]
+        total = result.wall_s["total"]
+        console.print(f"seed {result.seed}: {total:.0f} s; the judge took {cpu:.1%} of CPU and {wall:.1%} of wall time")
     console.print("\n" + "\n".join(str(path) for path in paths), soft_wrap=True)
     return 0
 
@@ -251,8 +252,8 @@ def _quiet_libraries(threads: int) -> None:
     import torch
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
     torch.set_num_threads(threads or _idle_cores())
 
 
