@@ -16,6 +16,9 @@ from codeenv.problems.problem import Problem, ProblemError
 
 __all__ = ["ExecutionCache", "Program"]
 
+_ENCODED = 256
+"""Most input sequences of a function `inputs` whose encoded form is kept."""
+
 
 class Program:
     """The outcomes of one program: by input, and one for all inputs if it does not compile or fails while it is defined."""
@@ -39,8 +42,8 @@ class ExecutionCache:
 
     Args:
         inputs: argument tuples that every new program of a call-mode problem is run on when it is first seen, beside the
-            tests that ask for
-            it; later requests on these inputs are answered from memory. Or a function from the problem to such a sequence.
+            tests that ask for it; later requests on these inputs are answered from memory. Or a function from the problem to
+            such a sequence; one that gives the same object again spares encoding it anew.
         max_programs: most programs remembered; the oldest is forgotten first.
 
     >>> cache = ExecutionCache(inputs=[(n,) for n in range(100)])
@@ -54,6 +57,7 @@ class ExecutionCache:
         self.max_programs = max_programs
         self._inputs = inputs
         self._fixed = None if callable(inputs) else tuple(call_input(tuple(args)) for args in inputs)
+        self._encoded: dict[int, tuple[Any, tuple[bytes, ...]]] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._lock = threading.Lock()
 
@@ -71,7 +75,13 @@ class ExecutionCache:
         if self._fixed is not None:
             return self._fixed
         assert callable(self._inputs)
-        return tuple(call_input(tuple(args)) for args in self._inputs(problem))
+        inputs = self._inputs(problem)
+        known = self._encoded.get(id(inputs))
+        if known is None or known[0] is not inputs:
+            if len(self._encoded) >= _ENCODED:
+                self._encoded.clear()
+            known = self._encoded[id(inputs)] = inputs, tuple(call_input(tuple(args)) for args in inputs)
+        return known[1]
 
     def add(self, key: tuple[Any, ...], outcomes: dict[bytes, Outcome | Pending], whole: Outcome | None) -> None:
         """Remember outcomes of a program; those already known stay."""

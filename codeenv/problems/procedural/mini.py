@@ -239,6 +239,16 @@ def input_domain() -> tuple[tuple[object, ...], ...]:
     return tuple(argument_of(form, a, b) for form in range(len(FORMS)) for a in range(10) for b in range(10))
 
 
+def inputs_of(problem: Problem) -> tuple[tuple[object, ...], ...]:
+    """Return every argument tuple that a test of this problem may hold: the digit pairs in the problem's form."""
+    return _form_inputs(parse(problem.id).program.form)
+
+
+@functools.cache
+def _form_inputs(form: int) -> tuple[tuple[object, ...], ...]:
+    return tuple(argument_of(form, a, b) for a in range(10) for b in range(10))
+
+
 def text_pieces() -> tuple[str, ...]:
     """Return the words of statements and programs: what a tokenizer of the family should know as one token each."""
     tags = tuple(f"'{tag}'," for tag in TAGS)
