@@ -21,7 +21,7 @@ from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.problems import Problem
-from codeenv.problems.procedural.mini import input_domain, problem, sample_tasks
+from codeenv.problems.procedural.mini import inputs_of, problem, sample_tasks
 from codeenv.submission import fence
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def main(
     results: list[SeedResult] = []
     runs: list[MiniRun] = []
     interrupted = False
-    with Judge(workers=workers, isolation="batch", cache=ExecutionCache(inputs=input_domain())) as judge:
+    with Judge(workers=workers, isolation="batch", cache=ExecutionCache(inputs=inputs_of)) as judge:
         display = _Display(console, settings, seeds)
         try:
             with display:

@@ -33,7 +33,7 @@ __all__ = [
     "bayes_solve_rate",
     "blind_ceiling",
     "candidates",
-    "input_domain",
+    "inputs_of",
     "parse",
     "problem",
     "sample_tasks",
@@ -232,11 +232,6 @@ def argument_of(form: int, a: int, b: int) -> tuple[object, ...]:
     if form == 0:
         return (a, b)
     return ([a, b],) if form == 1 else (f"{a},{b}",)
-
-
-def input_domain() -> tuple[tuple[object, ...], ...]:
-    """Return every argument tuple that a test of the family can use: 100 digit pairs in each of three input forms."""
-    return tuple(argument_of(form, a, b) for form in range(len(FORMS)) for a in range(10) for b in range(10))
 
 
 def inputs_of(problem: Problem) -> tuple[tuple[object, ...], ...]:
