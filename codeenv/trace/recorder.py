@@ -211,7 +211,8 @@ class Recorder:
             if dropped == 0:
                 seen[stop] = True
             dropped += 1
-            buffer[4:8] = dropped.to_bytes(4, "little")
+            if not self._ended:
+                buffer[4:8] = dropped.to_bytes(4, "little")
 
         def changed(site: tuple[Any, ...], frame: int, values: tuple[Any, ...]) -> str:
             _, _, names, owners, always, _ = site

@@ -1,4 +1,4 @@
-"""The interpreter in which `traced_run` runs programs: each in a fork, with its streams in files and the trace in shared memory."""
+"""The interpreter in which `traced_run` runs programs: each in a fork, its streams in files, the trace in shared memory."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ import time
 import types
 
 package = types.ModuleType("tracing")  # the modules for the child, without codeenv around them: as a sandbox loads them
-package.__path__ = [os.path.join(sys.argv[1], "codeenv", "trace")]
+package.__path__ = [sys.argv[1]]
 sys.modules["tracing"] = package
 from tracing.recorder import Recorder, buffer_size  # noqa: E402
 

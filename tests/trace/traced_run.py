@@ -20,7 +20,7 @@ from typing import Any
 
 from codeenv.trace import Trace, collect
 
-ROOT = Path(__file__).parents[2]
+MODULES = Path(__file__).parents[2] / "codeenv" / "trace"
 CHILD = Path(__file__).with_name("traced_child.py")
 
 
@@ -57,7 +57,7 @@ def run_many(jobs: Sequence[Job], python: str = sys.executable, seed: int = 0) -
     """Run each job in a fork of one warm interpreter."""
     request = json.dumps([job.__dict__ for job in jobs])
     done = subprocess.run(
-        [python, "-s", "-P", "-S", str(CHILD), str(ROOT)], input=request, capture_output=True, text=True, check=False,
+        [python, "-s", "-P", "-S", str(CHILD), str(MODULES)], input=request, capture_output=True, text=True, check=False,
         env={"PYTHONHASHSEED": str(seed), "PATH": os.environ["PATH"]},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
