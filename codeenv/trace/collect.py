@@ -12,8 +12,8 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from codeenv.trace.blocks import MARK_BASE
 from codeenv.trace.events import KINDS, End, Event, ExceptionInfo, Footer, Header, Kind, Trace
-from codeenv.trace.instrument import MARK_BASE
 from codeenv.trace.recorder import MAGIC, MARKS, buffer_size
 from codeenv.trace.snapshot import CAPS
 
@@ -243,7 +243,7 @@ def _final(events: Iterable[Event], covered: tuple[int, ...]) -> dict[str, tuple
     for event in events:
         if event.kind == "c":
             functions.setdefault(event.frame, str(event.extra.get("fn", "?")))
-        elif event.kind == "x" and "fn" in event.extra:
+        elif event.kind in "xr" and "fn" in event.extra:
             functions.setdefault(event.frame, str(event.extra["fn"]))
         function = functions.get(event.frame, "?")
         outside = event.extra.get("g", ())
@@ -251,11 +251,11 @@ def _final(events: Iterable[Event], covered: tuple[int, ...]) -> dict[str, tuple
         for name, text in event.vars.items():
             key = f"{'<module>' if name in outside else function}:{name}"
             known = final.get(key)
-            if event.kind in ("x", "r"):  # a look at the variables, not an assignment
-                line = known[0] if known is not None and known[1] == text else 0
-            elif event.kind == "n":
-                candidates = [line for line in at.get(name, ()) if line in run]
+            if event.kind == "n" or (event.kind == "r" and at):
+                candidates = sorted({line for line in at.get(name, ()) if line in run})
                 line = candidates[0] if len(candidates) == 1 else 0
+            elif event.kind in ("x", "r"):  # a look at the variables, not an assignment
+                line = known[0] if known is not None and known[1] == text else 0
             else:
                 line = event.line
             final.pop(key, None)

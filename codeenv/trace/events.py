@@ -39,7 +39,8 @@ class Event:
         line: 1-based line of the submitted source; 0 for an exception from outside it.
         frame: number of the activation; 0 is the module.
         vars: bounded texts of the variables that were bound here, or changed.
-        extra: `c` fn, parent, thread; `i` n; `n` trips, at (lines that may have set each variable), left; `r`, `y` value;
+        extra: `c` fn, parent, thread; `i` n; `n` trips, at (lines that may have set each variable), left; `r`, `y`
+            value (`r` in final mode: fn, at);
             `x` type, msg, uncaught, fn, depth, loops (line to iterations so far), or through (an outer frame that it passed);
             `h` type, msg; `g`: names in `vars` that are not this function's own.
     """
@@ -152,7 +153,7 @@ class Trace:
         """Return the function name of each activation; 0 is "<module>"."""
         names = {0: "<module>"}
         for event in self.events:
-            if event.kind == "c" or (event.kind == "x" and "fn" in event.extra):
+            if event.kind == "c" or (event.kind in ("x", "r") and "fn" in event.extra):
                 names.setdefault(event.frame, str(event.extra.get("fn", "?")))
         return names
 

@@ -99,6 +99,8 @@ def _text(event: Event, level: int) -> str:
         return " ".join(filter(None, ("true" if event.kind == "b1" else "false", values)))
     if event.kind == "c":
         return values or "called"
+    if event.kind == "r" and "value" not in extra:
+        return f"left with {values}" if values and event.frame else ""
     if event.kind == "r":
         return "" if event.frame == 0 or extra.get("implicit") else f"-> {shorten(str(extra.get('value', '?')), level)}"
     if event.kind == "y":

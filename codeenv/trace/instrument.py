@@ -15,19 +15,17 @@ from __future__ import annotations
 
 import ast
 
-from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, prologue, qualified
-from .scopes import Scope, bound_names, may_raise, own_statements, touched_names
+from .blocks import Blocks
+from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, parameters_of, prologue, qualified
+from .scopes import Scope, bound_names, own_statements, touched_names
 from .syntax import Syntax
 
-__all__ = ["MARK_BASE", "Weaver"]
+__all__ = ["Weaver"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
-
-MARK_BASE = 32
-"""Index of the first coverage mark: marks lie in the shared buffer behind a header of this many bytes."""
 
 LOOP_DEPTH = 3  # loops nested deeper run plain: each level copies the body once more
 FUNCTION_DEPTH = 3  # functions nested deeper run plain, for the same reason
@@ -35,34 +33,26 @@ LOOP_NAMES = 12  # variables reported at the end of a loop
 MODULE_NAMES = 24  # variables reported at the end of the module
 WOVEN_STATEMENTS = 20_000  # beyond this many statements the rest of a program runs plain
 
-_COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.Match)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
-
 
 class Weaver:
-    """Rewrites one module. Afterwards `sites`, `blocks` and `branches` say what the recorder's numbers mean.
+    """Rewrites one module. Afterwards `sites`, `blocks` and `loop_lines` say what the recorder's numbers mean.
 
     Attributes:
         sites: per site (kind, line, names, owners, always, extra): what a call of the recorder reports.
-        blocks: per basic block (head mark, tail mark or 0, lines): the lines run if the tail (or the only) mark is set.
-        branches: (line, mark if taken, mark if not taken) of each condition and loop.
-        slots: number of marks and flags.
+        blocks: the basic blocks and branches with their marks.
+        loop_lines: line of the loop that each hidden counter belongs to.
+        counters: number of counters that are kept outside of frames.
     """
 
     def __init__(self, mode: str, iterations: int, hidden_everywhere: bool, mark_by_line: bool = False) -> None:
         self.mode = mode
         self.iterations = iterations
         self.sites: list[tuple[str, int, tuple[str, ...], tuple[str, ...], int, dict[str, Any]]] = []
-        self.blocks: list[tuple[int, int, list[int]]] = []
-        self.branches: list[tuple[int, int, int]] = []
+        self.blocks = Blocks()
         self.loop_lines: dict[str, int] = {}
-        self.slots = MARK_BASE
         self.counters = 1
         self._hidden_everywhere = hidden_everywhere
-        self._stop = self._slot()
-        self._marks: dict[int, tuple[int, int]] = {}
-        self._arms: dict[tuple[int, str], int] = {}
-        self._own_arms: set[int] = set()
+        self._stop = self.blocks.slot()
         self._flags: dict[int, int] = {}
         self._names: dict[int, tuple[list[str], list[str]]] = {}
         self._deleted: set[str] = set()
@@ -86,41 +76,11 @@ class Weaver:
         woven = self._weave(body, place) if body else []
         if place.record and body:
             self._exit(woven, place, body[-1])
+        elif self.mode == "final" and body:
+            woven = self._leaving(woven, scope, body, body[0].lineno, [])
         return ast.Module(body=head + woven, type_ignores=[])
 
     # Blocks, marks and sites
-
-    def _slot(self) -> int:
-        self.slots += 1
-        return self.slots - 1
-
-    def _block(self, segment: list[ast.stmt], in_function: bool) -> tuple[int, int]:
-        """Return the head mark and the tail mark (0 if the block cannot end early) of a block; the same for all its clones."""
-        key = id(segment[0])
-        if key not in self._marks:
-            head = self._slot()
-            tail = self._slot() if len(segment) > 1 and any(map(may_raise, segment[:-1])) else 0
-            self._marks[key] = (head, tail)
-            self.blocks.append((head, tail, [item.lineno for item in segment if has_code(item, in_function)]))
-        return self._marks[key]
-
-    @staticmethod
-    def _segment(statements: list[ast.stmt], start: int) -> list[ast.stmt]:
-        """Return the basic block that starts there: simple statements and the compound one that ends it."""
-        end = start
-        while end < len(statements) - 1 and not isinstance(statements[end], _COMPOUND):
-            end += 1
-        return statements[start : end + 1]
-
-    def _arm(self, statement: ast.stmt | ast.match_case, arm: str) -> int:
-        key = (id(statement), arm)
-        if key not in self._arms:
-            self._arms[key] = self._slot()
-        return self._arms[key]
-
-    def _branch(self, line: int, taken: int, not_taken: int) -> None:
-        if (branch := (line, taken, not_taken)) not in self.branches[-64:]:
-            self.branches.append(branch)
 
     def _site(self, kind: str, line: int, place: Place, names: list[str], always: int, extra: dict[str, Any]) -> int:
         owners = tuple(place.scope.owner(name) for name in names)
@@ -179,13 +139,12 @@ class Weaver:
         out: list[ast.stmt] = []
         start = 0
         while start < len(statements):
-            segment = self._segment(statements, start)
+            segment = self.blocks.segment(statements, start)
             end = start + len(segment) - 1
             in_function = place.scope.kind == "function"
-            head, tail = self._block(segment, in_function)
-            start_of_next = end + 1
-            if start_of_next < len(statements) and isinstance(last := segment[-1], ast.If) and leaves(last):
-                self._arms[id(last), "else"] = self._block(self._segment(statements, start_of_next), in_function)[0]
+            head, tail = self.blocks.block(segment, in_function)
+            if end + 1 < len(statements) and isinstance(last := segment[-1], ast.If) and leaves(last):
+                self.blocks.follow(last, self.blocks.segment(statements, end + 1), in_function)
             if start or not skip_head:
                 out.append(self._code.mark(head, segment[0].lineno))
             for statement in segment:
@@ -264,22 +223,17 @@ class Weaver:
             self._report(body, "b1", statement, yes, bound, touched)
             self._report(other, "b0", statement, no, bound, touched)
         body += self._weave(statement.body, yes)
-        taken = self._block_mark(statement.body)
+        taken = self.blocks.head(statement.body)
         if statement.orelse:
             other += self._weave(statement.orelse, no)
-            not_taken = self._block_mark(statement.orelse)
+            not_taken = self.blocks.head(statement.orelse)
         else:
-            shared = self._arms.get((id(statement), "else"), 0)
-            not_taken = shared or self._slot()
-            if not shared or shared in self._own_arms:
-                self._arms[id(statement), "else"] = not_taken
-                self._own_arms.add(not_taken)
+            not_taken = self.blocks.following(statement)
+            if not not_taken:
+                not_taken = self.blocks.arm(statement, "else")
                 other.append(self._code.mark(not_taken, statement.lineno))
-        self._branch(statement.lineno, taken, not_taken)
+        self.blocks.branch(statement.lineno, taken, not_taken)
         return Syntax.changed(statement, body=body, orelse=other)
-
-    def _block_mark(self, statements: list[ast.stmt]) -> int:
-        return self._marks[id(statements[0])][0]
 
     def _try(self, statement: ast.Try | ast.TryStar, place: Place) -> ast.stmt:
         handlers = []
@@ -308,7 +262,7 @@ class Weaver:
                 names = [name for node in ast.walk(case.pattern) if (name := captured(node))]
                 self._report(out, "b1", case.pattern, place, list(dict.fromkeys(names)))
             cases.append(Syntax.changed(case, body=out + self._weave(case.body, place.inner())))
-            self._branch(case.pattern.lineno, self._block_mark(case.body), 0)
+            self.blocks.branch(case.pattern.lineno, self.blocks.head(case.body), 0)
         return Syntax.changed(statement, cases=cases)
 
     def _return(self, statement: ast.Return, out: list[ast.stmt], place: Place) -> None:
@@ -336,14 +290,14 @@ class Weaver:
     def _loop(self, statement: ast.For | ast.AsyncFor | ast.While, out: list[ast.stmt], place: Place) -> None:
         line = statement.lineno
         orelse = self._weave(statement.orelse, place.inner()) if statement.orelse else []
-        left = self._arm(statement, "end")
+        left = self.blocks.arm(statement, "end")
         orelse.insert(0, self._code.mark(left, line))
         targets, touched = self._names_of(statement)
         if not place.record or place.depth >= LOOP_DEPTH or self._woven > WOVEN_STATEMENTS:
             inside = place.inner(record=False)
             inside.bound.update(targets)
             out.append(Syntax.changed(statement, body=self._weave(statement.body, inside), orelse=orelse))
-            self._branch(line, self._block_mark(statement.body), left)
+            self.blocks.branch(line, self.blocks.head(statement.body), left)
             return
         loop = self._carried(statement, place, targets)
         recorded, plain = place.inner(), place.inner(record=False)
@@ -365,24 +319,28 @@ class Weaver:
         out.append(code.assign([code.stored(count)], code.number(0)))
         body = [code.increment(code.stored(count)), code.branch(test, first, later)]
         out.append(Syntax.changed(statement, body=body, orelse=orelse))
-        self._branch(line, self._block_mark(statement.body), left)
+        self.blocks.branch(line, self.blocks.head(statement.body), left)
         self._loop_end(out, loop, place, line)
 
     def _carried(self, statement: ast.For | ast.AsyncFor | ast.While, place: Place, targets: list[str]) -> Loop:
         at: dict[str, list[int]] = {name: [statement.lineno] for name in targets}
-        for inner in own_statements(statement.body):
-            bound, touched = self._names_of(inner)
-            for name in bound + touched:
-                if place.scope.owner(name) and name not in self._deleted:
-                    lines = at.setdefault(name, [])
-                    if inner.lineno not in lines:
-                        lines.append(inner.lineno)
+        self._setters(statement.body, at)
+        at = {name: lines for name, lines in at.items() if place.scope.owner(name) and name not in self._deleted}
         self.counters += 1
         outside = place.scope.hidden or place.scope.kind == "module"
         counter: str | int = self.counters - 1 if outside else f".n{self.counters - 1}"
         if isinstance(counter, str):
             self.loop_lines[counter] = statement.lineno
         return Loop(statement.lineno, counter, list(at)[:LOOP_NAMES], at, set(place.bound))
+
+    def _setters(self, body: list[ast.stmt], at: dict[str, list[int]]) -> None:
+        """Add to `at` the lines of the statements that may set each variable."""
+        for inner in own_statements(body):
+            bound, touched = self._names_of(inner)
+            for name in bound + touched:
+                lines = at.setdefault(name, [])
+                if inner.lineno not in lines:
+                    lines.append(inner.lineno)
 
     def _loop_end(self, out: list[ast.stmt], loop: Loop, place: Place, line: int, left: str = "") -> None:
         """Append the report of a loop's end: iterations and carried variables; those that may be unbound are tried first."""
@@ -412,12 +370,22 @@ class Weaver:
         )
         self._report(out, "r", last, place, line=line)
 
+    def _leaving(
+        self, woven: list[ast.stmt], scope: Scope, body: list[ast.stmt], line: int, parameters: list[str]
+    ) -> list[ast.stmt]:
+        """Have the variables looked at when the function is left, however that happens."""
+        at = {name: [line] for name in parameters}
+        self._setters(body, at)
+        place = Place(scope, False, False, 0)
+        site = self._site("r", line, place, [], 0, {"fn": scope.name, "at": at})
+        code = self._code.at(line)
+        leaving = code.guard([code.expression(code.call("leaving", code.number(site)))], "recursion", [])
+        return [code.finally_(woven, [leaving])]
+
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> ast.stmt:
         hidden = self._hidden_everywhere or looks_at_locals(node)
         scope = Scope("function", qualified(place.scope, node.name), place.scope, hidden)
-        parts = node.args
-        parameters = [item.arg for item in [*parts.posonlyargs, *parts.args]]
-        parameters += [item.arg for item in (parts.vararg, *parts.kwonlyargs, parts.kwarg) if item is not None]
+        parameters = parameters_of(node)
         scope.variables.update(parameters)
         scope.collect(node.body)
         head, body = prologue(node.body)
@@ -426,6 +394,8 @@ class Weaver:
             return node
         plain = Place(scope, False, False, place.nesting + 1)
         plain.bound.update(parameters)
+        if self.mode == "final":
+            return Syntax.changed(node, body=head + self._leaving(self._weave(body, plain), scope, body, node.lineno, parameters))
         if self.mode not in ("bounded", "full") or place.nesting >= FUNCTION_DEPTH or self._woven > WOVEN_STATEMENTS:
             return Syntax.changed(node, body=head + self._weave(body, plain))
         recorded = plain.inner(record=True)
@@ -433,7 +403,7 @@ class Weaver:
         if self.mode == "full":
             flag = self._stop
         else:
-            flag = self._flags[id(node)] = self._flags.get(id(node)) or self._slot()
+            flag = self._flags[id(node)] = self._flags.get(id(node)) or self.blocks.slot()
         line = node.lineno
         code = self._code.at(line)
         names = [name for name in parameters if name not in self._deleted]

@@ -9,7 +9,7 @@ import ast
 
 from .scopes import Scope
 
-__all__ = ["Loop", "Place", "captured", "has_code", "leaves", "looks_at_locals", "prologue", "qualified"]
+__all__ = ["Loop", "Place", "captured", "has_code", "leaves", "looks_at_locals", "parameters_of", "prologue", "qualified"]
 
 
 class Place:
@@ -58,6 +58,13 @@ def prologue(body: list[ast.stmt]) -> tuple[list[ast.stmt], list[ast.stmt]]:
     while count < len(body) and isinstance(item := body[count], ast.ImportFrom) and item.module == "__future__":
         count += 1
     return body[:count], body[count:]
+
+
+def parameters_of(node: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """Return the names of a function's parameters, in order."""
+    parts = node.args
+    names = [item.arg for item in [*parts.posonlyargs, *parts.args]]
+    return names + [item.arg for item in (parts.vararg, *parts.kwonlyargs, parts.kwarg) if item is not None]
 
 
 def has_code(statement: ast.stmt, in_function: bool) -> bool:

@@ -24,7 +24,10 @@ import warnings
 from _thread import get_ident
 from json.encoder import encode_basestring_ascii as quoted
 
-from .instrument import MARK_BASE, Weaver
+from .blocks import MARK_BASE
+from .finals import Finals
+from .instrument import Weaver
+from .postmortem import locals_of, message_of, places_of
 from .recursion import could_recurse
 from .snapshot import class_name, snap
 from .syntax import MARK_LINES, bind
@@ -33,11 +36,11 @@ __all__ = ["MAGIC", "MARKS", "MODES", "Recorder", "buffer_size"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, TracebackType
+    from types import CodeType
     from typing import Any
 
 MAGIC = b"cet1"
-MODES = ("bounded", "coverage", "full")
+MODES = ("bounded", "coverage", "final", "full")
 ITERATIONS = 3
 """Iterations of each loop that are recorded in bounded mode."""
 CALLS = 4
@@ -47,11 +50,10 @@ _SOURCE_BYTES = 200_000  # a longer source runs unrecorded
 MARKS = 1 << 14
 """Room for coverage marks, in bytes."""
 _TAIL = 12_000  # bytes kept free for what is known only at the end: the exception and the locals of its frames
-_RECORDS = {"bounded": 56_000, "coverage": _TAIL, "full": 2_000_000}
-_EVENTS = {"bounded": 4_000, "coverage": 0, "full": 20_000}
+_RECORDS = {"bounded": 56_000, "coverage": _TAIL, "final": 56_000, "full": 2_000_000}
+_EVENTS = {"bounded": 4_000, "coverage": 0, "final": 4_000, "full": 20_000}
 _HEADER_BYTES = 128_000  # line numbers of the blocks: a few bytes a statement
 _STACK = 6
-_LOCALS = 12
 
 
 def buffer_size(mode: str) -> int:
@@ -74,6 +76,7 @@ class Recorder:
         self._filename = ""
         self._ended = False
         self._tool = -1
+        self._finals: Finals | None = None
         self._frames: dict[int, tuple[int, Any]] = {}
         self._loop_lines: dict[str, int] = {}
         self._reported: tuple[int, int] = (0, 0)
@@ -105,13 +108,13 @@ class Recorder:
             watched = mode == "coverage" and self._monitoring() and not could_recurse(tree)
             weaver = Weaver(mode, self._iterations, looks, watched)
             code: CodeType = compile(weaver.module(tree), filename, "exec", dont_inherit=True)
-        if weaver.slots - MARK_BASE > MARKS:
+        if weaver.blocks.slots - MARK_BASE > MARKS:
             raise ValueError("too many blocks")
         self._mode = mode
         self._loop_lines = weaver.loop_lines
-        blocks = [[head - MARK_BASE, tail - MARK_BASE if tail else 0, *lines] for head, tail, lines in weaver.blocks]
-        branches = [[line, taken - MARK_BASE, other - MARK_BASE if other else 0] for line, taken, other in weaver.branches]
-        self._start(blocks, branches, weaver.slots - MARK_BASE, "")
+        blocks = [[head - MARK_BASE, tail - MARK_BASE if tail else 0, *lines] for head, tail, lines in weaver.blocks.rows]
+        branches = [[line, taken - MARK_BASE, other - MARK_BASE if other else 0] for line, taken, other in weaver.blocks.branches]
+        self._start(blocks, branches, weaver.blocks.slots - MARK_BASE, "")
         if watched:
             self._watch(code)
             return code
@@ -180,7 +183,7 @@ class Recorder:
     def _functions(self, weaver: Weaver) -> dict[str, Any]:
         """Return what the instrumented code refers to: the functions below share their state through this closure."""
         sites = weaver.sites
-        seen = [False] * weaver.slots
+        seen = [False] * weaver.blocks.slots
         budget = _EVENTS[self._mode]
         stop = weaver.stop_slot
         counts = [0] * weaver.counters
@@ -305,6 +308,9 @@ class Recorder:
                 caller = caller.f_back
             return 0
 
+        finals = Finals(sites, emit)
+        self._finals = finals
+
         def state() -> list[int]:
             return states.get(id(sys._getframe(1))) or [-1] * weaver.counters
 
@@ -322,10 +328,10 @@ class Recorder:
                 return dropping()
             site = sites[number]
             error = sys.exc_info()[1]
-            name, message = (class_name(type(error)), _message(error)) if error is not None else ("", "")
+            name, message = (class_name(type(error)), message_of(error)) if error is not None else ("", "")
             bound = f"{quoted(site[5]['as'])}:{quoted(snap(error))}" if "as" in site[5] else ""
             kind = f'"type":{quoted(name)},"msg":{quoted(message)}'
-            places = self._places(error)
+            places = places_of(error, self._filename)
             if places and error is not None:
                 place = places[-1]
                 number = frames.get(id(place[0]), (frame, None))[0]
@@ -343,6 +349,7 @@ class Recorder:
             "stage": stage,
             "caught": caught,
             "leave": leave,
+            "leaving": finals.leaving,
             "state": state,
             "recursion": (RecursionError, MemoryError),
             "unbound": (NameError, RecursionError, MemoryError),
@@ -350,29 +357,19 @@ class Recorder:
 
     # The end of the run
 
-    def _places(self, error: BaseException | None) -> list[tuple[Any, int]]:
-        """Return (frame, line) of the program's own frames in the traceback, outermost first."""
-        places = []
-        entry: TracebackType | None = None if error is None else _traceback_of(error)
-        while entry is not None:
-            if entry.tb_frame.f_code.co_filename == self._filename:
-                places.append((entry.tb_frame, entry.tb_lineno))
-            entry = entry.tb_next
-        return places
-
     def failed(self, error: BaseException) -> None:
         """Record an exception that ended the program: its type and message, and the locals of the frames it passed."""
         if self._ended or not self._position:
             return
         self._limit += _TAIL - 100
         try:
-            kind, message = class_name(type(error)), _message(error)
-            places = self._places(error)
+            kind, message = class_name(type(error)), message_of(error)
+            places = places_of(error, self._filename)
             shown = places if len(places) <= _STACK else places[:1] + places[1 - _STACK :]
             known = {id(frame): number for frame, (number, _) in self._number(shown).items()}
             for frame, line in shown:
                 last = frame is shown[-1][0] and line == shown[-1][1]
-                names, loops = self._locals(frame, 118 if last else 60)
+                names, loops = locals_of(frame, 118 if last else 60, self._loop_lines)
                 extra = f'"type":{quoted(kind)},"msg":{quoted(message)},"uncaught":true' if last else '"through":true'
                 function = frame.f_code.co_name
                 extra += f',"fn":{quoted(function)}' + (f',"depth":{len(places)}' if last else "")
@@ -395,6 +392,8 @@ class Recorder:
 
     def _end(self, how: str) -> None:
         if not self._ended and self._position:
+            if self._finals is not None:
+                self._finals.rest()
             self._ended = True
             self._write(f'["z","{how}"]\n'.encode())
             if self._tool >= 0:
@@ -414,40 +413,3 @@ class Recorder:
                 numbers[frame] = (fresh, line)
                 fresh += 1
         return numbers
-
-    def _locals(self, frame: Any, chars: int) -> tuple[str, list[tuple[int, int]]]:
-        """Return the frame's variables as JSON members, and (line, iterations) of the loops it was in."""
-        inside = frame.f_locals
-        members: list[str] = []
-        loops: list[tuple[int, int]] = []
-        if type(inside) is not dict and type(inside).__name__ != "FrameLocalsProxy":
-            return "", []
-        module = frame.f_code.co_name == "<module>"
-        for name, value in list(inside.items()):
-            if name in self._loop_lines:
-                if type(value) is int and value:
-                    loops.append((self._loop_lines[name], value))
-            elif type(name) is str and name[:1] != "." and name[:2] != "__" and len(members) < _LOCALS:
-                text = snap(value, chars)
-                if not (module and text.startswith(("<function", "<class", "<module"))):
-                    members.append(f"{quoted(name)}:{quoted(text)}")
-        return ",".join(members), loops
-
-
-_traceback_of = BaseException.__dict__["__traceback__"].__get__
-_args_of = BaseException.__dict__["args"].__get__
-
-
-def _message(error: BaseException | None, chars: int = 80) -> str:
-    """Return the text of an exception from its arguments: `str(error)` could run code of the program."""
-    args = () if error is None else _args_of(error)
-    if not args:
-        return ""
-    first = args[0]
-    if len(args) == 2 and type(first) is int and type(args[1]) is str and isinstance(error, OSError):
-        return f"[Errno {first}] {args[1]}"[:chars]
-    if len(args) == 1 or isinstance(error, SyntaxError):
-        text = first if type(first) is str and type(error) is not KeyError else snap(first, chars)
-    else:
-        text = snap(args, chars)
-    return text if len(text) <= chars else text[: chars - 3] + "..."

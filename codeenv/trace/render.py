@@ -22,7 +22,7 @@ Style: TypeAlias = Literal["inline", "steps", "final"]
 def render(
     trace: Trace,
     source: str,
-    style: Style = "inline",
+    style: str = "inline",
     budget_tokens: int = 1500,
     count: Callable[[str], int] = count_tokens,
 ) -> str:

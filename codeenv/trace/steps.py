@@ -46,6 +46,8 @@ def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) 
     if event.kind in ("r", "y"):
         if event.frame == 0:
             return f"end of the module | {values}".rstrip(" |")
+        if "value" not in extra:
+            return f"left {functions.get(event.frame, '?')} | {values}".rstrip(" |")
         word = "ret" if event.kind == "r" else "yield"
         return f"{word} {functions.get(event.frame, '?')} {place}{shorten(str(extra.get('value', '?')), level)}"
     if event.kind == "h":

@@ -32,6 +32,7 @@ OUTSIDE = (
     "stage",
     "caught",
     "leave",
+    "leaving",
     "state",
     "recursion",
     "unbound",
@@ -128,6 +129,9 @@ class Syntax:
         here = self.at(body[0].lineno)
         handler = here._placed(ast.ExceptHandler(here.constant(error), None, otherwise or [here._placed(ast.Pass())]))
         return here._placed(ast.Try(body, [handler], [], []))
+
+    def finally_(self, body: list[ast.stmt], final: list[ast.stmt]) -> ast.stmt:
+        return self._placed(ast.Try(body, [], [], final))
 
     @staticmethod
     def changed(node: Node, **fields: Any) -> Node:

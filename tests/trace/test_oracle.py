@@ -69,7 +69,9 @@ def test_coverage_marks_agree_with_the_lines_of_settrace():
     sources = {**humaneval(), **PROBES, **{name: program(name, "S") for name in PROGRAMS}}
     sources = {name: source for name, source in sources.items() if name not in LONG and name not in SKIPPED}
     modes = ("oracle", "coverage", "bounded")
-    runs = iter(run_many([Job(source, mode, "2\n1\n2\n") for source in sources.values() for mode in modes], interpreters()["3.11"]))
+    runs = iter(
+        run_many([Job(source, mode, "2\n1\n2\n") for source in sources.values() for mode in modes], interpreters()["3.11"])
+    )
     wrong = {}
     for name, source in sources.items():
         oracle, *traced = (next(runs) for _ in modes)

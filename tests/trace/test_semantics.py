@@ -6,7 +6,7 @@ import pytest
 from probe_programs import PROBES
 from traced_run import Job, interpreters, run_many
 
-MODES = ("bounded","full","coverage")
+MODES = ("bounded", "full", "coverage", "final")
 STDIN = "3\n1 2\n3 4\n5 6\n"
 
 
