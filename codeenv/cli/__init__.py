@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _call(function: Callable[..., int | None], verb: str, arguments: Sequence[str]) -> int | None:
     import tyro
 
-    return tyro.cli(function, prog=f"codeenv {verb}", args=list(arguments))
+    return tyro.cli(function, prog=f"codeenv {verb}", args=list(arguments), config=(tyro.conf.FlagCreatePairsOff,))
 
 
 def _usage() -> str:
