@@ -19,8 +19,10 @@ VERBS = {
     "bench": "measure whether an agent uses feedback",
     "demo": "show an episode, then train the miniature and score it",
     "doctor": "say what works on this machine",
+    "export": "write a recorded run in another format",
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
+    "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "view": "show recorded runs as one HTML page",
 }

@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 import tyro
 
 from codeenv.cli.progress import Bar
+from codeenv.cli.rollout import parse_options
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.bench import BenchResult, run_bench
 from codeenv.evaluation.bench_report import arms_table, bench_tables, columns_of, known_table, text_table
 from codeenv.evaluation.report import write_report
 from codeenv.judge import Judge
-from codeenv.rollout import RolloutResult, env_problems
+from codeenv.rollout import RolloutResult, env_problems, load_agent
 
 
 def main(
@@ -36,6 +37,7 @@ def main(
     concurrency: int = 64,
     agent_timeout_s: float = 600.0,
     workers: int | None = None,
+    agent_options: tuple[str, ...] = (),
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Measure whether an agent uses execution feedback or only samples again.
@@ -59,6 +61,7 @@ def main(
         concurrency: most episodes in flight.
         agent_timeout_s: longest wall time of one response.
         workers: judge workers; one per core by default.
+        agent_options: arguments of the agent's class, as NAME=VALUE.
         as_json: print the results as JSON.
     """
     problems, config = env_problems(env, split, limit)
@@ -78,9 +81,9 @@ def main(
             bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}")
 
         result = run_bench(
-            problems, agent, folder, config=config, arms=chosen, rollouts=rollouts, judge=judge, seed=seed, resume=resume,
+            problems, load_agent(agent, parse_options(agent_options)), folder, config=config, arms=chosen, rollouts=rollouts, judge=judge, seed=seed, resume=resume,
             known_points=known_points, concurrency=concurrency, agent_timeout_s=agent_timeout_s, env=env,
-            header={"split": split, "limit": limit}, on_progress=show,
+            header={"agent": agent, "agent_options": parse_options(agent_options), "split": split, "limit": limit}, on_progress=show,
         )  # fmt: skip
     page = write_report(
         result.runs, folder / "report.html", title=f"Feedback use: {agent}", tables=bench_tables(result),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import tyro
 
 from codeenv.cli.progress import Bar
 from codeenv.errors import CodeenvError
-from codeenv.rollout import RolloutResult, rollout
+from codeenv.rollout import RolloutResult, read_episodes, rollout
+from codeenv.rollout.determinism import first_difference
 
 
 def main(
@@ -29,6 +31,8 @@ def main(
     concurrency: int = 64,
     agent_timeout_s: float = 600.0,
     workers: int | None = None,
+    check_determinism: bool = False,
+    agent_options: tuple[str, ...] = (),
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Run an agent in an environment; with --out, record every episode there.
@@ -37,7 +41,7 @@ def main(
 
     Args:
         env: id of an environment (see `codeenv list`) or a problem file (.jsonl).
-        agent: oracle, never-right, repairs-on-feedback, ignores-feedback, or module:attribute.
+        agent: oracle, never-right, random-wrong, repairs-on-feedback, ignores-feedback, chat, hf, human, or module:attribute.
         episodes: number of episodes; one per problem by default.
         out: folder for the run.
         resume: go on with the run in --out.
@@ -51,23 +55,34 @@ def main(
         concurrency: most episodes in flight.
         agent_timeout_s: longest wall time of one response.
         workers: judge workers; one per core by default.
+        check_determinism: run everything twice, the second time one episode after the other, and say where the runs differ
+            apart from times; status 1 if they do.
+        agent_options: arguments of the agent's class, as NAME=VALUE.
         as_json: print the summary as JSON.
     """
     chosen = {"turn_limit": turn_limit, "feedback": feedback, "trace": trace, "reward": reward}
     settings: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    options = parse_options(agent_options)
     if resume and out is None:
         raise CodeenvError("--resume needs --out, the folder of the run to go on with")
     with Bar("episodes", episodes) as bar:
 
         def show(result: RolloutResult) -> None:
-            rate = result.solved / result.episodes if result.episodes else 0.0
-            bar.update(result.episodes + len(result.failures), f"solved {rate:.1%}" + _failed(result))
+            bar.update(result.episodes + len(result.failures), progress_note(result))
 
         try:
             result = rollout(
                 env, agent, episodes, out=out, resume=resume, seed=seed, concurrency=concurrency, split=split, limit=limit,
-                agent_timeout_s=agent_timeout_s, workers=workers, on_progress=show, **settings,
+                agent_timeout_s=agent_timeout_s, workers=workers, on_progress=show, agent_options=options, **settings,
             )  # fmt: skip
+            difference = None
+            if check_determinism:
+                second = rollout(
+                    env, agent, episodes, seed=seed, concurrency=1, split=split, limit=limit, agent_timeout_s=agent_timeout_s,
+                    workers=workers, agent_options=options, **settings,
+                )  # fmt: skip
+                rows = result.rows if out is None else {row["episode"]: row for row in read_episodes(out)}
+                difference = first_difference(rows, second.rows)
         except KeyboardInterrupt:
             kept = f"; the finished episodes are in {out}, --resume goes on" if out else ""
             print(f"codeenv rollout: interrupted{kept}", file=sys.stderr)
@@ -81,6 +96,8 @@ def main(
         "failures": len(result.failures),
         "out": out,
     }
+    if check_determinism:
+        summary["deterministic"] = difference is None
     if as_json:
         print(json.dumps(summary))
     else:
@@ -92,8 +109,24 @@ def main(
         again = "; --resume tries them again" if out else ""
         print(f"codeenv rollout: {len(result.failures)} episodes failed; the first: {result.failures[0]}{again}", file=sys.stderr)
         return 3
-    return 0
+    if check_determinism:
+        print(f"The runs differ: {difference}" if difference else "Both runs are equal apart from times", file=sys.stderr)
+    return 1 if difference else 0
 
 
-def _failed(result: RolloutResult) -> str:
-    return f", {len(result.failures)} failed" if result.failures else ""
+def parse_options(options: Sequence[str]) -> dict[str, str]:
+    """Return NAME=VALUE texts as a mapping."""
+    for option in options:
+        if "=" not in option:
+            raise CodeenvError(f"agent option {option!r} has no value; write NAME=VALUE")
+    return dict(option.split("=", 1) for option in options)
+
+
+def progress_note(result: RolloutResult) -> str:
+    """Return solve rates by turn, the judge's queue and the failures in a few words."""
+    solved, parts = 0, []
+    for turn in range(1, max(result.solved_in, default=1) + 1):
+        solved += result.solved_in[turn]
+        parts.append(f"{solved / result.episodes:.1%}" if result.episodes else "-")
+    failed = f", {len(result.failures)} failed" if result.failures else ""
+    return f"solved by turn {' '.join(parts)}, {result.in_flight} in flight, {result.judging} at the judge{failed}"

@@ -200,7 +200,7 @@ def run_bench(
         done = rollout(
             problems, who, len(problems) * count, out=path, resume=resume and (path / "run.json").exists(), seed=seed,
             config=task, concurrency=concurrency, agent_timeout_s=agent_timeout_s, judge=judge, history=arm.history,
-            env_name=env, header={"arm": arm_name, **(header or {})},
+            env_name=env, header={"arm": arm_name, **(header or {}), **({"agent": who} if isinstance(who, str) else {})},
             on_progress=(lambda progress: on_progress(label, progress)) if on_progress else None, **arm.settings,
         )  # fmt: skip
         result.failures += [f"{label}, {sentence}" for sentence in done.failures]

@@ -12,7 +12,8 @@ may keep state.
   the tests.
 - `act_batch(conversations)` returns one response per conversation; conversations of different episodes that wait are given
 together.
-- `extras(conversation)` is not part of the protocol: a response may be a `Response`, whose `extras` go into the trajectory.
+- `end_run()` is called when the run ends, sync or async, to let go of connections.
+- A response may be a `Response`, whose `extras` go into the trajectory.
 
 Plain (sync) agents are called from one thread, one call at a time, unless they say `thread_safe = True`; async agents are
 called concurrently.
@@ -22,11 +23,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 from codeenv.errors import CodeenvError
 from codeenv.rollout.conversation import Conversation
@@ -42,8 +44,12 @@ ActBatch: TypeAlias = Callable[[Sequence[Conversation]], "Sequence[str | Respons
 AGENTS = {
     "oracle": "codeenv.agents.scripted:Oracle",
     "never-right": "codeenv.agents.scripted:NeverRight",
+    "random-wrong": "codeenv.agents.scripted:RandomWrong",
     "repairs-on-feedback": "codeenv.agents.scripted:RepairsOnFeedback",
     "ignores-feedback": "codeenv.agents.scripted:IgnoresFeedback",
+    "chat": "codeenv.agents.chat:ChatAgent",
+    "hf": "codeenv.agents.hf:HuggingFaceAgent",
+    "human": "codeenv.agents.human:TerminalAgent",
 }
 """Agents that have a name on the command line."""
 
@@ -79,25 +85,39 @@ def act_of(agent: Agent) -> Act | None:
     )
 
 
+MAX_RESPONSE_CHARS = 1 << 20
+"""Longest response; a longer one is an error of the agent, not a program."""
+
+
 def check_response(agent: Agent, answer: Any) -> Response:
     """Return an agent's answer as a `Response`.
 
     Raises:
-        AgentError: if it is not text.
+        AgentError: if it is not text, is longer than `MAX_RESPONSE_CHARS`, or its extras are not JSON.
     """
+    extras: Mapping[str, Any] = {}
     if isinstance(answer, Response):
         answer, extras = answer.text, answer.extras
-    else:
-        extras = {}
     if not isinstance(answer, str):
         raise AgentError(f"{_name(agent)} answered with {type(answer).__name__}; an agent must return the response's text (str)")
+    if len(answer) > MAX_RESPONSE_CHARS:
+        raise AgentError(f"{_name(agent)} answered with {len(answer):,} characters; at most {MAX_RESPONSE_CHARS:,} are allowed")
+    if extras:
+        try:
+            json.dumps(extras, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise AgentError(f"{_name(agent)} returned extras that are not JSON: {error}") from None
     return Response(answer, extras)
 
 
-def load_agent(name: str) -> Agent:
-    """Return an agent from its name in `AGENTS` or from `module:attribute`; a class is called without arguments.
+def load_agent(name: str, options: Mapping[str, str] | None = None) -> Agent:
+    """Return an agent from its name in `AGENTS` or from `module:attribute`; a class is called with the options.
 
     Modules of the current folder are found, as with `python -m`.
+
+    Args:
+        name: of the agent.
+        options: arguments of the agent's class, as text; they are converted to the types of its annotations.
 
     Raises:
         AgentError: if there is no such agent, or it cannot be built.
@@ -122,12 +142,36 @@ def load_agent(name: str) -> Agent:
     agent = getattr(module, attribute)
     if inspect.isclass(agent):
         try:
-            agent = agent()
+            agent = agent(**_converted(name, agent, options or {}))
+        except CodeenvError:
+            raise
         except Exception as error:
             raise AgentError(f"agent {name!r}: {attribute}() failed: {type(error).__name__}: {error}") from error
+    elif options:
+        raise AgentError(f"agent {name!r} is no class and takes no options; leave {next(iter(options))!r} out")
     if not callable(getattr(agent, "reset", None)):  # reset may return the agent of an episode
         act_of(agent)
     return agent
+
+
+def _converted(name: str, kind: type, options: Mapping[str, str]) -> dict[str, Any]:
+    """Return constructor arguments from texts."""
+    parameters = inspect.signature(kind).parameters
+    hints = get_type_hints(kind.__init__)  # type: ignore[misc]
+    values: dict[str, Any] = {}
+    for key, text in options.items():
+        if key not in parameters:
+            known = ", ".join(parameters) or "none"
+            raise AgentError(f"agent {name!r} has no option {key!r}; its options are: {known}")
+        allowed = {hints.get(key, str), *get_args(hints.get(key, str))}
+        try:
+            if bool in allowed:
+                values[key] = {"true": True, "1": True, "false": False, "0": False}[text.lower()]
+            else:
+                values[key] = int(text) if int in allowed and float not in allowed else float(text) if float in allowed else text
+        except (ValueError, KeyError):
+            raise AgentError(f"agent {name!r}: option {key} is {text!r}, which is not of its type {hints[key]}") from None
+    return values
 
 
 def _name(agent: Agent) -> str:

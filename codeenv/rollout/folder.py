@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ class RunFolder:
 
     Attributes:
         done: numbers of the episodes that are already recorded.
-        solved: how many of them were solved.
+        solved_in: how many of them were solved in turn 1, 2, ...
 
     Raises:
         RunError: if the folder holds a run and `resume` is off, holds another run, is used by another process, or cannot be
@@ -85,7 +86,7 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any], resume: bool = False) -> None:
         self.path = Path(path)
         self.done: set[int] = set()
-        self.solved = 0
+        self.solved_in: Counter[int] = Counter()
         self._problems: set[str] = set()
         self._folder = -1
         try:
@@ -123,7 +124,7 @@ class RunFolder:
             self._problems.update(row["id"] for row in read_problems(self.path))
             for row in read_episodes(self.path):
                 self.done.add(row["episode"])
-                self.solved += row["solved"]
+                self.solved_in[len(row["turns"])] += row["solved"]
         else:
             text = json.dumps(header, indent=2, ensure_ascii=False)
             (self.path / "run.json.part").write_text(text + "\n", encoding="utf-8")
@@ -149,7 +150,7 @@ class RunFolder:
                 "from there"
             ) from None
         self.done.add(row["episode"])
-        self.solved += bool(row["solved"])
+        self.solved_in[len(row["turns"])] += bool(row["solved"])
 
     def fail(self, row: Mapping[str, Any]) -> None:
         """Record an episode that could not be finished.

@@ -64,6 +64,7 @@ def rollout(
     history: bool = True,
     env_name: str | None = None,
     header: Mapping[str, Any] | None = None,
+    agent_options: Mapping[str, str] | None = None,
     **settings: Any,
 ) -> RolloutResult:
     """Run an agent in an environment.
@@ -84,6 +85,7 @@ def rollout(
         history: whether the agent sees the conversation; if not, it sees the first message alone in every turn.
         env_name: what the run's header says that `env` is, if it is given as problems.
         header: more facts for the run's header, JSON-ready.
+        agent_options: arguments for the class of an agent that is given by name.
         settings: single settings of `EnvConfig`, such as `turn_limit=5`.
 
     Returns:
@@ -106,7 +108,7 @@ def rollout(
     task = replace(config or defaults, **settings)
     plan = RolloutConfig(episodes or len(problems), seed, concurrency, agent_timeout_s, history=history)
     name = agent if isinstance(agent, str) else f"{type(agent).__module__}:{type(agent).__qualname__}"
-    acting = load_agent(agent) if isinstance(agent, str) else agent
+    acting = load_agent(agent, agent_options) if isinstance(agent, str) else agent
     own = judge is None
     judging = judge or Judge(sandbox="local", workers=workers or os.cpu_count() or 1)
     folder: RunFolder | None = None
@@ -114,7 +116,11 @@ def rollout(
         if out is not None:
             where = env_name or (env if isinstance(env, str) else "problems")
             facts = _header(where, name, task, plan, len(problems), judging)
-            folder = RunFolder(out, {**facts, "split": split, "limit": limit, **(header or {})}, resume)
+            folder = RunFolder(
+                out,
+                {**facts, "split": split, "limit": limit, "agent_options": dict(agent_options or {}), **(header or {})},
+                resume,
+            )
         return asyncio.run(run_episodes(problems, acting, judging, task, plan, folder, on_progress))
     finally:
         if folder is not None:
