@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -128,8 +129,9 @@ class Critic(nn.Module):
         nn.init.normal_(self.head.weight, std=1.0 / (int(trunk.config.hidden_size) + 1) ** 0.5)
         nn.init.zeros_(self.head.bias)
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return one value per turn, (K,) float32."""
+    def forward(self, batch: Batch, level: Literal["turn", "token"] = "turn") -> Tensor:
+        """Return one value per turn, (K,) float32, or one before each sampled token, (M,)."""
         hidden = self.trunk(input_ids=batch.ids, use_cache=False).last_hidden_state
-        values: Tensor = self.head(hidden[batch.turn_row, batch.turn_column].to(self.head.weight.dtype))[:, 0]
+        row, column = (batch.turn_row, batch.turn_column) if level == "turn" else (batch.token_row, batch.token_column)
+        values: Tensor = self.head(hidden[row, column].to(self.head.weight.dtype))[:, 0]
         return values.float()

@@ -35,6 +35,8 @@ class TemplateFormat:
         self._opening = self._parts(self._render(messages[:1]), _MARKS[0])
         before, self._follow_up_end = self._parts(self._render(messages), _MARKS[2])
         self._follow_up_start = self._parts(before, _MARKS[1])[1]
+        if not before.startswith(_MARKS[0].join(self._opening)):
+            raise CodeenvError("the chat template changes earlier messages when later ones come; use one that only appends")
         eos = tokenizer.eos_token
         if not self._follow_up_start.startswith(str(eos)):
             raise CodeenvError(

@@ -6,8 +6,10 @@ What the paper leaves open is marked "open" with our default. `MINI` names every
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from codeenv.agents.lm.generation import Sampling
+from codeenv.agents.rlef.algorithms import ALGORITHMS, AlgorithmName
 from codeenv.errors import CodeenvError
 
 __all__ = ["MINI", "RLEFConfig"]
@@ -18,6 +20,10 @@ class RLEFConfig:
     """How a policy is trained from the episodes that it plays. The task's own settings (turn limit, reward) are in `EnvConfig`.
 
     Attributes:
+        algorithm: `rlef`, or one of the algorithms without a critic in `codeenv.agents.rlef.algorithms`.
+        group: episodes on each problem of a collection; algorithms that compare the episodes of a problem need at least 2.
+        critic_level: `turn` reads the critic at the last prompt token of each turn; `token` before every sampled token (the
+            paper's ablation).
         iterations: collections; 12,000 gradient steps of the 8B model at 4 a collection.
         episodes: episodes of one collection.
         updates: gradient steps of one pass over a collection; each uses `episodes / updates` of them.
@@ -30,7 +36,7 @@ class RLEFConfig:
         weight_decay, beta1, beta2: AdamW (the betas are open).
         clip: epsilon of the clipped policy objective.
         value_clip: alpha of the clipped value loss; `None` is plain squared error.
-        kl_coefficient: beta of the KL term inside the reward.
+        kl_coefficient: beta of the KL term, inside the reward or in the loss as the algorithm says.
         normalise_advantages: to mean 0 and standard deviation 1 over the turns of the collection (scope open).
         max_grad_norm: of either network (open).
         temperature, top_p: of the sampler.
@@ -39,6 +45,9 @@ class RLEFConfig:
             so that the sampler's enter only as those of the behaviour policy; off, the sampler's stand for both.
     """
 
+    algorithm: AlgorithmName = "rlef"
+    group: int = 1
+    critic_level: Literal["turn", "token"] = "turn"
     iterations: int = 3000
     episodes: int = 1024
     updates: int = 4
@@ -68,6 +77,16 @@ class RLEFConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise CodeenvError(f"{name} is {value!r}; use a whole number of at least 1")
+        if self.algorithm not in ALGORITHMS:
+            raise CodeenvError(f"there is no algorithm {self.algorithm!r}; use one of {', '.join(ALGORITHMS)}")
+        if self.critic_level not in ("turn", "token"):
+            raise CodeenvError(f"critic_level is {self.critic_level!r}; use 'turn' or 'token'")
+        if self.group < 1 or self.episodes % self.group:
+            raise CodeenvError(f"group is {self.group!r}; it must divide the {self.episodes} episodes of a collection")
+        if self.group == 1 and ALGORITHMS[self.algorithm].grouped:
+            raise CodeenvError(
+                f"algorithm {self.algorithm!r} compares episodes on one problem; set group to 2 or more, such as 8"
+            )
         if self.updates > self.episodes:
             raise CodeenvError(f"updates is {self.updates}, more than the {self.episodes} episodes of a collection; lower it")
         for name in ("learning_rate", "final_learning_rate", "critic_learning_rate"):

@@ -19,9 +19,10 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
 from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to_go, shaped_rewards
+from codeenv.agents.rlef.algorithms import ALGORITHMS, group_baseline, normalised_over_tokens, token_rewards_to_go
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import RLEFConfig
-from codeenv.agents.rlef.losses import policy_loss, value_loss
+from codeenv.agents.rlef.losses import divergence_loss, policy_loss, value_loss
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.episode import EnvConfig
 from codeenv.judge import Judge
@@ -40,9 +41,11 @@ class Targets:
     Attributes:
         old: (M,) log-probabilities of the policy before the update.
         log_ratio: (K,) mean over a turn's tokens of log pi_old - log rho.
-        old_values: (K,) the critic before the update.
+        old_values: (K,) the critic before the update; with a token-level critic (M,).
         returns: (K,) KL-shaped reward-to-go.
         advantages: (K,) returns - old_values, normalised if the settings say so.
+        token_advantages: (M,) where the tokens of a turn do not share one advantage, else `None`.
+        reference: (M,) log-probabilities of the reference policy where the loss needs them, else `None`.
     """
 
     old: Tensor
@@ -50,6 +53,8 @@ class Targets:
     old_values: Tensor
     returns: Tensor
     advantages: Tensor
+    token_advantages: Tensor | None = None
+    reference: Tensor | None = None
 
 
 Metrics = dict[str, float]
@@ -68,8 +73,6 @@ class Learner:
         seed: of sampling and of the order of minibatches.
     """
 
-    with_critic = True
-
     def __init__(
         self, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, env: EnvConfig, config: RLEFConfig, seed: int
     ) -> None:
@@ -80,6 +83,8 @@ class Learner:
         self.chat = chat
         self.env = env
         self.config = config
+        self.method = ALGORITHMS[config.algorithm]
+        self.with_critic = self.method.baseline == "critic"
         self.iteration = 0
         self.device = policy.device
         self.sampling = config.sampling()
@@ -90,9 +95,9 @@ class Learner:
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect, learn, and return its numbers."""
         start, start_cpu = time.perf_counter(), time.process_time()
-        collection = collect(
-            self.policy, self.chat, problems(self.iteration, self.config.episodes), judge, self.env, self.sampling, self.generator
-        )
+        group = self.config.group
+        chosen = [problem for problem in problems(self.iteration, self.config.episodes // group) for _ in range(group)]
+        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
         metrics = self.learn(collection)
         self.iteration += 1
         metrics["iteration_s"] = time.perf_counter() - start
@@ -102,6 +107,9 @@ class Learner:
     def learn(self, collection: Collection) -> Metrics:
         """Update policy and critic on a collection."""
         table = build_turns(collection.played, self.device)
+        places: dict[str, int] = {}
+        group = [places.setdefault(one.episode.problem.id, len(places)) for one in collection.played]
+        self._group = torch.tensor(group, device=self.device)
         targets = self.targets(table)
         metrics = collection_metrics(self.iteration, collection, table, targets)
         return metrics | self._passes(table, targets)
@@ -129,39 +137,78 @@ class Learner:
         config = self.config
         old = table.behaviour.clone()
         reference = torch.zeros(table.tokens, device=self.device)
-        values = torch.zeros(table.turns, device=self.device)
+        values = torch.zeros(table.tokens if config.critic_level == "token" else table.turns, device=self.device)
         for chunk in table.chunks(range(len(table.conversations)), config.micro_batch):
             reference[chunk.tokens] = response_logprobs(self.reference, chunk.batch, config.temperature)[0]
-            values[chunk.turns] = self._values(chunk)
+            if self.with_critic:
+                values[self._valued(chunk)] = self._values(chunk)
             if config.recompute_logprobs:
                 old[chunk.tokens] = response_logprobs(self.policy, chunk.batch, config.temperature)[0]
         log_ratio = mean_log_ratio(old, reference, table.token_turn, table.turns)
+        if self.method.baseline != "critic":
+            return self._without_critic(table, old, reference, log_ratio)
         returns = rewards_to_go(shaped_rewards(table.rewards, log_ratio, config.kl_coefficient), table.episode)
+        if config.critic_level == "token":
+            each = returns[table.token_turn] - values
+            each = normalised_over_tokens(each) if config.normalise_advantages else each
+            return Targets(old, log_ratio, values, returns, torch.zeros_like(returns), each)
         advantages = returns - values
         if config.normalise_advantages:
             advantages = self._normalised(advantages, table)
         return Targets(old, log_ratio, values, returns, advantages)
 
+    def _without_critic(self, table: TurnTable, old: Tensor, reference: Tensor, log_ratio: Tensor) -> Targets:
+        """Return the targets of the algorithms that compare episodes instead of asking a critic."""
+        method, beta = self.method, self.config.kl_coefficient
+        rewards = shaped_rewards(table.rewards, log_ratio, beta) if method.kl == "turn_reward" else table.rewards
+        returns = rewards_to_go(rewards, table.episode)
+        kept = reference if method.kl.endswith("loss") else None
+        values = torch.zeros_like(returns)
+        if method.baseline == "none":
+            each = token_rewards_to_go(returns, old - reference, table.token_turn, table.episode, beta)
+            return Targets(old, log_ratio, values, returns, returns, normalised_over_tokens(each), kept)
+        first = torch.tensor(table.turn_start[:-1], device=self.device)
+        totals = group_baseline(returns[first], self._group, method.scale == "group", method.baseline == "others")
+        advantages = totals[table.episode]
+        each_or_none = normalised_over_tokens(advantages[table.token_turn]) if method.scale == "tokens" else None
+        return Targets(old, log_ratio, values, returns, advantages, each_or_none, kept)
+
     # What a learner of another kind of batch changes
 
     def _values(self, chunk: Chunk) -> Tensor:
-        """Return the critic's value of each turn of a chunk."""
-        values: Tensor = self.critic(chunk.batch)
+        """Return the critic's value of each turn of a chunk, or of each sampled token."""
+        values: Tensor = self.critic(chunk.batch) if self.config.critic_level == "turn" else self.critic(chunk.batch, "token")
         return values
+
+    def _valued(self, chunk: Chunk) -> Tensor:
+        """Return the places of the values of a chunk."""
+        return chunk.turns if self.config.critic_level == "turn" else chunk.tokens
 
     def _normalised(self, advantages: Tensor, table: TurnTable) -> Tensor:
         return normalised(advantages)
 
     def _weight(self, table: TurnTable, episodes: Sequence[int]) -> int:
-        """Return by what the summed policy loss of some episodes is divided: their sampled tokens."""
+        """Return by what the summed policy loss of some episodes is divided; for a mean over tokens, their number."""
+        if self.method.mean == "sequence":
+            return len(episodes)
+        if self.method.mean == "constant":
+            return len(episodes) * self.config.max_response_tokens * self.env.turn_limit
         return sum(table.token_start[index + 1] - table.token_start[index] for index in episodes)
 
     def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
         """Return the policy loss summed over the tokens of a chunk, and other sums over its tokens."""
         logprobs, entropy = response_logprobs(self.policy, chunk.batch, self.config.temperature)
-        advantages = targets.advantages[table.token_turn[chunk.tokens]]
-        old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
-        loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip)
+        turn = table.token_turn[chunk.tokens]
+        each = targets.token_advantages
+        advantages = targets.advantages[turn] if each is None else each[chunk.tokens]
+        old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens] if self.method.stale else None
+        loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip, self.method.clip_high)
+        if targets.reference is not None:
+            divergence = divergence_loss(logprobs, targets.reference[chunk.tokens], self.method.kl)
+            loss = loss + self.config.kl_coefficient * divergence
+        if self.method.mean == "sequence":
+            starts = torch.tensor(table.token_start, device=self.device)
+            loss = loss / (starts[1:] - starts[:-1])[table.episode[turn]]
         sums = {"policy_loss": float(loss.detach().sum()), "clipped": float(clipped.sum()), "entropy": float(entropy.sum())}
         return loss.sum(), sums
 
@@ -178,13 +225,15 @@ class Learner:
         self.critic.train()
         for chunk in table.chunks(episodes, config.micro_batch):
             if self.with_critic:
-                old, returns = targets.old_values[chunk.turns], targets.returns[chunk.turns]
-                values = value_loss(self._values(chunk), old, returns, config.value_clip)
-                (values.sum() / turns).backward()
-                sums["value_loss"] += float(values.detach().sum()) / turns
+                places = self._valued(chunk)
+                returns = targets.returns[table.token_turn[places] if config.critic_level == "token" else places]
+                values = value_loss(self._values(chunk), targets.old_values[places], returns, config.value_clip)
+                count = turns if config.critic_level == "turn" else max(1, tokens)
+                (values.sum() / count).backward()
+                sums["value_loss"] += float(values.detach().sum()) / count
             if with_policy:
                 loss, parts = self._policy_loss(table, targets, chunk)
-                (loss / tokens).backward()  # the mean over the tokens of the whole minibatch
+                (loss / tokens).backward()  # the mean over the whole minibatch, not over its chunks
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value / tokens
         if self.with_critic:
@@ -220,6 +269,8 @@ class Learner:
 def collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
     """Return the numbers of a collection; `table` and `targets` are of its episodes."""
     returns, values = targets.returns, targets.old_values
+    if len(values) != len(returns):
+        returns = returns[table.token_turn]
     variance = float(returns.var(unbiased=False))
     explained = 1.0 - float((returns - values).var(unbiased=False)) / variance if variance > 0 else 0.0
     invalid = [not turn.outcome.valid for one in collection.played for turn in one.episode.turns]
