@@ -80,5 +80,5 @@ def _printable(raw: Any) -> Any:
     try:
         encoded = json.dumps(text)
     except (TypeError, ValueError, RecursionError):
-        encoded = json.dumps(repr(text)[:10_000])
+        return str(text)[:10_000]
     return text if len(encoded) <= 10_000 else encoded[:10_000]

@@ -140,6 +140,14 @@ for _source in (
         "Mini",
     ),
     Source(
+        "package",
+        "codeenv.problems.packages.reader:load_packages",
+        "contest problem packages in the ICPC/Kattis format: a folder, a zip, or a folder of them",
+        "public: data/sample; private: data/secret",
+        ("all",),
+        "Package",
+    ),
+    Source(
         "jsonl",
         "codeenv.problems.loaders.schema:load_schema",
         "rows of codeenv's own schema",

@@ -1,0 +1,100 @@
+"""The files of a package, whether it is a folder or a zip; nothing outside the package is ever read."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from codeenv.problems.problem import ProblemError
+
+__all__ = ["MAX_FILE_BYTES", "PackageFiles"]
+
+MAX_FILE_BYTES = 256 * 1024 * 1024
+"""Largest file of a package that is read."""
+
+_USED = ("problem.yaml", "data", "problem_statement", "statement", "submissions", "output_validator")
+"""Beginnings of the names whose content a problem is made of."""
+
+
+class PackageFiles:
+    """Names (with `/`, relative to the folder of problem.yaml) and contents of a package's files.
+
+    Raises:
+        ProblemError: for a broken zip, a zip with no or several problem.yaml, a path or link that leaves the package.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._zip: zipfile.ZipFile | None = None
+        self._prefix = ""
+        if path.is_dir():
+            self.names = sorted(
+                file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() and self._inside(file)
+            )
+            if not (path / "problem.yaml").is_file():
+                raise ProblemError("it has no problem.yaml")
+        else:
+            self._open_zip()
+        self._known = set(self.names)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def under(self, folder: str) -> list[str]:
+        """Return the names below a folder."""
+        return [name for name in self.names if name.startswith(folder + "/")]
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return a file's content.
+
+        Raises:
+            ProblemError: if it is missing, too large or damaged.
+        """
+        try:
+            if self._zip is not None:
+                info = self._zip.getinfo(self._prefix + name)
+                self._check_size(name, info.file_size)
+                return self._zip.read(info)
+            file = self.path / name
+            self._check_size(name, file.stat().st_size)
+            return file.read_bytes()
+        except KeyError:
+            raise ProblemError(f"{name} is missing") from None
+        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+            raise ProblemError(f"{name} cannot be read: {error}") from None
+
+    def read_text(self, name: str) -> str:
+        """Return a file as UTF-8 text with `\\n` line ends; raise `ProblemError` if it is something else."""
+        try:
+            return self.read_bytes(name).decode("utf-8-sig").replace("\r\n", "\n")
+        except UnicodeDecodeError as error:
+            raise ProblemError(f"{name}: byte {error.start} is not UTF-8 text") from None
+
+    def _open_zip(self) -> None:
+        try:
+            self._zip = zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, OSError, EOFError) as error:
+            raise ProblemError(f"it is no complete zip file ({error})") from None
+        names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
+        for name in names:
+            parts = PurePosixPath(name.replace("\\", "/"))
+            if parts.is_absolute() or ".." in parts.parts or ":" in parts.parts[0]:
+                raise ProblemError(f"the zip holds the path {name!r}, which leaves the package")
+        manifests = sorted(name for name in names if PurePosixPath(name).name == "problem.yaml" and name.count("/") <= 1)
+        if len(manifests) != 1:
+            raise ProblemError(f"the zip holds {len(manifests)} problem.yaml files at its top; it must hold one")
+        self._prefix = manifests[0].removesuffix("problem.yaml")
+        self.names = sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
+
+    def _inside(self, file: Path) -> bool:
+        """Whether it is a file of the package; a link that leaves the package is refused where its content would be used."""
+        if file.is_symlink() and not file.resolve().is_relative_to(self.path.resolve()):
+            name = file.relative_to(self.path).as_posix()
+            if name.startswith(_USED):
+                raise ProblemError(f"{name} is a link to {str(file.resolve())!r}, outside the package")
+            return False
+        return file.is_file()
+
+    def _check_size(self, name: str, size: int) -> None:
+        if size > MAX_FILE_BYTES:
+            raise ProblemError(f"{name} is {size / 1048576:.0f} MB long; the limit is {MAX_FILE_BYTES // 1048576} MB")

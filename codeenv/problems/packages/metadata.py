@@ -1,0 +1,116 @@
+"""problem.yaml of the legacy format and of 2023-07 and later, as one record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from codeenv.problems.packages.files import PackageFiles
+from codeenv.problems.problem import Limits, ProblemError
+
+__all__ = ["Metadata", "flag_list", "read_metadata", "read_yaml"]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What problem.yaml says.
+
+    Attributes:
+        name: the problem's name, in English if there is a choice.
+        format_version: `legacy`, `2023-07`, `2025-09` and so on.
+        kinds: `pass-fail` or `scoring`, and `interactive`, `multi-pass`.
+        custom_validation: whether a program in the package decides (in later formats its folder says so).
+        validator_flags: flags for the output validator.
+        limits: of each test; RLEF's 10 s and 1 GB where the package says nothing.
+    """
+
+    name: str
+    format_version: str
+    kinds: frozenset[str]
+    custom_validation: bool
+    validator_flags: tuple[str, ...]
+    limits: Limits
+    source: str
+    license: str
+
+
+def read_metadata(files: PackageFiles) -> Metadata:
+    """Return the metadata of a package; raise `ProblemError` if problem.yaml is malformed."""
+    data = read_yaml(files, "problem.yaml")
+    validation = str(data.get("validation") or "default").split()
+    declared = data.get("type") or "pass-fail"
+    kinds = set(map(str, declared if isinstance(declared, list) else str(declared).split()))
+    kinds |= {kind for kind in ("interactive", "multi-pass") if kind in validation}
+    flags = data.get("validator_flags") or data.get("output_validator_flags")
+    return Metadata(
+        name=_localised(data.get("name")),
+        format_version=str(data.get("problem_format_version") or "legacy"),
+        kinds=frozenset(kinds),
+        custom_validation="custom" in validation,
+        validator_flags=flag_list(flags),
+        limits=_limits(files, data),
+        source=_text(data.get("source")),
+        license=_text(data.get("license")),
+    )
+
+
+def read_yaml(files: PackageFiles, name: str) -> dict[str, Any]:
+    """Return a YAML mapping; an empty file is an empty mapping."""
+    text = files.read_text(name)
+    try:
+        try:
+            data = yaml.safe_load(text)
+        except yaml.YAMLError:  # a frequent slip: `name: One: Two` without quotes
+            data = yaml.safe_load(re.sub(r"^(name|source|author): ([^'\"\n]*: [^'\"\n]*)$", r'\1: "\2"', text, flags=re.M))
+    except (yaml.YAMLError, ValueError) as error:
+        if isinstance(error, ProblemError):
+            raise
+        raise ProblemError(f"{name} is not YAML: {' '.join(str(error).split())[:200]}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ProblemError(f"{name} holds a {type(data).__name__}; it must hold fields with values")
+    return data
+
+
+def flag_list(flags: Any) -> tuple[str, ...]:
+    """Return validator flags as a tuple, from a text or a list."""
+    if flags is None:
+        return ()
+    return tuple(str(flag) for flag in flags) if isinstance(flags, list) else tuple(str(flags).split())
+
+
+def _limits(files: PackageFiles, data: Mapping[str, Any]) -> Limits:
+    stated = data.get("limits") or {}
+    if not isinstance(stated, Mapping):
+        raise ProblemError(f"problem.yaml: field 'limits' is {stated!r}; it must hold fields with values")
+    standard = Limits()
+    time, memory, output = stated.get("time_limit"), stated.get("memory"), stated.get("output")
+    if time is None and ".timelimit" in files:
+        time = files.read_text(".timelimit").strip()
+    try:
+        return Limits(
+            float(time) if time else standard.time_limit_s,
+            max(16, int(memory)) if memory else standard.memory_mb,
+            int(output) * 1024 if output else standard.output_kb,
+        )
+    except (TypeError, ValueError) as error:
+        raise ProblemError(f"problem.yaml: field 'limits' is malformed: {error}") from None
+
+
+def _localised(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("en") or next(iter(value.values()), ""))
+    return str(value or "")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, list):
+        value = value[0] if value else ""
+    if isinstance(value, Mapping):
+        value = value.get("name") or ""
+    return str(value or "")

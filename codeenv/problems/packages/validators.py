@@ -1,0 +1,164 @@
+"""Output validation of a package as a checker: flags of the default validator, or a Python validator to run in the sandbox.
+
+The default validator of the format compares tokens; letter case and spaces count only with a flag, numbers within a tolerance
+only with one. A custom validator in Python is wrapped into a checker program: it finds its input, answer and feedback files in
+memory and says 42 (accepted) or 43 (wrong). Judges that define `FindError(self, input, answer, attempt)`, as those of the Code
+Jam archive, are called directly. Validators in other languages are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import PurePosixPath
+
+from codeenv.problems.packages.files import PackageFiles
+from codeenv.problems.packages.metadata import Metadata
+from codeenv.problems.problem import Checker, ProblemError
+
+__all__ = ["checker_from_flags", "checker_of", "wrap_validator"]
+
+_FOLDERS = ("output_validators", "output_validator")
+_PYTHON = (".py", ".py3")
+_TOLERANCES = {
+    "float_tolerance": ("absolute", "relative"),
+    "float_absolute_tolerance": ("absolute",),
+    "float_relative_tolerance": ("relative",),
+}
+
+
+def checker_of(files: PackageFiles, metadata: Metadata, flags: tuple[str, ...]) -> Checker:
+    """Return the checker of a package.
+
+    Raises:
+        ProblemError: for a validator that is not one Python program.
+    """
+    programs = [name for folder in _FOLDERS for name in files.under(folder) if not name.rpartition("/")[2].startswith(".")]
+    custom = metadata.custom_validation if metadata.format_version == "legacy" else bool(programs)
+    if not custom:
+        return checker_from_flags(flags)
+    if not programs:
+        raise ProblemError("problem.yaml asks for a custom output validator, but the package has none")
+    sources = {name: files.read_text(name) for name in programs if PurePosixPath(name).suffix in _PYTHON}
+    if not sources or len(sources) < sum(
+        PurePosixPath(name).suffix in (".cc", ".cpp", ".c", ".java", *_PYTHON) for name in programs
+    ):
+        raise ProblemError(
+            f"its output validator {programs[0]} is not in Python; only Python validators can be run in the sandbox"
+        )
+    return Checker(kind="program", program=wrap_validator(sources, flags))
+
+
+def checker_from_flags(flags: tuple[str, ...]) -> Checker:
+    """Return the checker that the flags of the default validator ask for.
+
+    >>> checker_from_flags(("float_tolerance", "1e-6", "case_sensitive"))
+    Checker(kind='float', absolute=1e-06, relative=1e-06, case_sensitive=True, program=None)
+    """
+    values = {"absolute": 0.0, "relative": 0.0}
+    case_sensitive = space_sensitive = False
+    index = 0
+    while index < len(flags):
+        flag = flags[index].lstrip("-")
+        if flag in _TOLERANCES:
+            try:
+                number = float(flags[index + 1])
+            except (IndexError, ValueError):
+                raise ProblemError(f"the validator flag {flag!r} needs a number") from None
+            for name in _TOLERANCES[flag]:
+                values[name] = number
+            index += 1
+        elif flag == "case_sensitive":
+            case_sensitive = True
+        elif flag == "space_change_sensitive":
+            space_sensitive = True
+        else:
+            raise ProblemError(f"the validator flag {flags[index]!r} is unknown")
+        index += 1
+    if space_sensitive:
+        return Checker(kind="exact", absolute=0.0, case_sensitive=True)
+    kind = "float" if values["absolute"] or values["relative"] else "tokens"
+    return Checker(kind, values["absolute"], values["relative"], case_sensitive)  # type: ignore[arg-type]
+
+
+def wrap_validator(sources: dict[str, str], flags: tuple[str, ...]) -> str:
+    """Return a checker program, `check(input, output, expected) -> bool`, around the Python files of a validator.
+
+    Raises:
+        ProblemError: if none of the files, or more than one, can be the main program.
+    """
+    names = sorted(sources)
+    main = names[0] if len(names) == 1 else _main_file(sources)
+    modules = {PurePosixPath(name).stem: source for name, source in sources.items() if name != main}
+    return _WRAPPER.format(main=json.dumps(sources[main]), modules=json.dumps(modules), flags=json.dumps(list(flags)))
+
+
+def _main_file(sources: dict[str, str]) -> str:
+    marked = [name for name, source in sources.items() if "__main__" in source or "sys.exit" in source]
+    if len(marked) != 1:
+        raise ProblemError(f"its output validator has {len(sources)} Python files and it is unclear which one is the program")
+    return marked[0]
+
+
+_WRAPPER = '''"""A validator of a problem package as a checker program."""
+import io
+import builtins
+import sys
+import types
+
+MAIN = {main}
+MODULES = {modules}
+FLAGS = {flags}
+
+
+class Kept(io.StringIO):
+    def close(self):
+        pass
+
+
+def python2_names():
+    """Names that judges written for Python 2 use; lists where Python 3 gives iterators."""
+    names = {{"xrange": range, "unicode": str, "long": int, "basestring": str, "raw_input": input}}
+    for name in ("filter", "map", "zip"):
+        names[name] = lambda *args, _made=getattr(builtins, name): list(_made(*args))
+    names["range"] = lambda *args: list(range(*args))
+    return names
+
+
+def check(input, output, expected):
+    for name, source in MODULES.items():
+        module = types.ModuleType(name)
+        sys.modules[name] = module
+        exec(compile(source, name + ".py", "exec"), module.__dict__)
+    if "def FindError(" in MAIN:
+        space = {{"__name__": "validator", **python2_names()}}
+        exec(compile(MAIN, "validator.py", "exec"), space)
+        return not space["FindError"](None, input, expected, output)
+    texts = {{"input.in": input, "answer.ans": expected}}
+    feedback = {{}}
+
+    def open_in_memory(file, mode="r", *args, **kwargs):
+        name = str(file)
+        if name in texts and not set(mode) & set("wax+"):
+            return io.BytesIO(texts[name].encode()) if "b" in mode else Kept(texts[name])
+        if name.startswith("feedback"):
+            made = io.BytesIO() if "b" in mode else Kept(feedback.get(name, "").getvalue() if name in feedback else "")
+            feedback[name] = made
+            return made
+        raise FileNotFoundError(name)
+
+    kept = builtins.open, io.open, sys.argv, sys.stdin, sys.stdout, sys.stderr
+    try:
+        builtins.open = io.open = open_in_memory
+        sys.argv = ["validator.py", "input.in", "answer.ans", "feedback/", *FLAGS]
+        sys.stdin = io.TextIOWrapper(io.BytesIO(output.encode()), "utf-8")
+        sys.stdout, sys.stderr = io.StringIO(), io.StringIO()
+        exec(compile(MAIN, "validator.py", "exec"), {{"__name__": "__main__", "__file__": "validator.py"}})
+        code = 0
+    except SystemExit as stop:
+        code = stop.code
+    finally:
+        builtins.open, io.open, sys.argv, sys.stdin, sys.stdout, sys.stderr = kept
+    if code not in (42, 43):
+        raise RuntimeError("the validator ended with status %r, not 42 or 43" % (code,))
+    return code == 42
+'''
