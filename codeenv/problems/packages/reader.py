@@ -134,7 +134,9 @@ def _with_samples(statement: str, samples: Sequence[Case]) -> str:
     text = " ".join(statement.split())
     parts = [statement]
     for number, case in enumerate(samples, start=1):
-        if " ".join(case.test.input.split()) not in text and len(case.test.input) + len(case.test.output) < 4000:
+        given = " ".join(case.test.input.split())
+        shown = len(given) > 8 and given in text
+        if not shown and len(case.test.input) + len(case.test.output) < 4000:
             parts.append(
                 f"Sample input {number}:\n{case.test.input.rstrip()}\n\nSample output {number}:\n{case.test.output.rstrip()}"
             )

@@ -1,0 +1,250 @@
+"""Contest problem packages load from folders and zips; what cannot be judged is refused with its reason."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from codeenv.problems import ProblemError, StdioTest, load
+from codeenv.problems.packages import read_package, score
+from codeenv.problems.packages.statement import html_to_text, latex_to_text
+
+LEGACY = {
+    "problem.yaml": "name: Double: it\nsource: School\nlicense: cc by\ntype: scoring\nlimits:\n  memory: 512\n",
+    "problem_statement/problem.en.tex": r"\problemname{Double} Print $2 \cdot n$ for $n \leq 9$.",
+    "problem_statement/problem.sv.tex": "Svenska",
+    "data/sample/1.in": "2\n",
+    "data/sample/1.ans": "4\n",
+    "data/secret/testdata.yaml": "range: 0 100\n",
+    "data/secret/group1/testdata.yaml": "accept_score: 40\nrange: 0 40\ngrader_flags: min\n",
+    "data/secret/group1/1.in": "0\n",
+    "data/secret/group1/1.ans": "0\n",
+    "data/secret/group2/testdata.yaml": "range: 0 60\ngrader_flags: sum\n",
+    "data/secret/group2/1.in": "5\r\n",
+    "data/secret/group2/1.ans": "10\r\n",
+    "data/secret/group2/2.in": "9\n",
+    "data/secret/group2/2.ans": "18\n",
+    "submissions/accepted/good.py": "print(2 * int(input()))\n",
+    "submissions/accepted/good.cpp": "int main() {}\n",
+    "submissions/wrong_answer/bad.py3": "print(4)\n",
+    "submissions/run_time_error/crash.py": "1 / 0\n",
+    "submissions/slow_accepted/slow.py": "while True: pass\n",
+}
+LATER = {
+    "problem.yaml": "problem_format_version: 2023-07\nname:\n  sv: Dubbla\n  en: Double\nuuid: 1\ntype: pass-fail\nlimits:\n  time_limit: 2.5\n"  # noqa: E501
+    "  output: 4\n",
+    "statement/problem.en.md": "Print *2n*.\n\n![figure](a.png)\n\n{{nextsample}}\n",
+    "data/testdata.yaml": "output_validator_args: [float_tolerance, '1e-3']\n",
+    "data/sample/1.in": "2\n",
+    "data/sample/1.ans": "4\n",
+    "data/secret/1.in": "1.5\n",
+    "data/secret/1.ans": "3.0\n",
+}
+VALIDATOR = """import sys
+
+answer = open(sys.argv[2]).read().split()
+with open(sys.argv[3] + "judgemessage.txt", "w") as message:
+    message.write("looked")
+sys.exit(42 if sorted(sys.stdin.read().split()) == sorted(answer) else 43)
+"""
+
+
+def package(root: Path, *parts: dict[str, str], **changes: str | None) -> Path:
+    files = {name: text for part in parts for name, text in part.items()}
+    files.update(changes)
+    for name, text in files.items():
+        if text is not None:
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_bytes(text.encode())
+    return root
+
+
+def zipped(root: Path, target: Path, prefix: str = "") -> Path:
+    with zipfile.ZipFile(target, "w") as archive:
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                archive.write(file, prefix + file.relative_to(root).as_posix())
+    return target
+
+
+def test_a_legacy_package_becomes_a_problem(tmp_path: Path) -> None:
+    (problem,) = load(package(tmp_path / "double", LEGACY))
+    assert problem.id == "double"
+    assert problem.public_tests == (StdioTest("2\n", "4\n"),)
+    assert problem.private_tests == (StdioTest("0\n", "0\n"), StdioTest("5\n", "10\n"), StdioTest("9\n", "18\n"))
+    assert problem.statement == "Double\n\nPrint $2 · n$ for $n ≤ 9$.\n\nSample input 1:\n2\n\nSample output 1:\n4"
+    assert (problem.limits.memory_mb, problem.limits.time_limit_s) == (512, 10.0)
+    assert problem.correct_solutions == ("print(2 * int(input()))\n",)
+    assert problem.incorrect_solutions == ("1 / 0\n", "print(4)\n")
+    assert (problem.source, problem.license, problem.tags) == ("School", "cc by", ("scoring",))
+
+
+@pytest.mark.parametrize("prefix", ["", "double/"])
+def test_a_zip_reads_like_its_folder(prefix: str, tmp_path: Path) -> None:
+    folder = package(tmp_path / "double", LEGACY)
+    archive = zipped(folder, tmp_path / "double.zip", prefix)
+    assert load(archive)[0] == load(folder)[0]
+
+
+def test_a_later_package_has_its_limits_language_and_validator_arguments(tmp_path: Path) -> None:
+    (problem,) = load(package(tmp_path / "later", LATER))
+    assert problem.statement.startswith("Print *2n*.\n\nSample input 1:")
+    assert (problem.limits.time_limit_s, problem.limits.output_kb) == (2.5, 4096)
+    assert (problem.checker.kind, problem.checker.absolute, problem.checker.relative) == ("float", 1e-3, 1e-3)
+
+
+def test_groups_carry_scores(tmp_path: Path) -> None:
+    groups = read_package(package(tmp_path / "double", LEGACY)).groups
+    assert [(group.name, group.max_score, group.mode, group.cases) for group in groups] == [
+        ("data/secret/group1", 40.0, "min", (0,)),
+        ("data/secret/group2", 60.0, "sum", (1, 2)),
+    ]
+    assert score(groups, [True, True, False]) == 70.0
+    assert score(groups, [False, False, False]) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("flags", "kind", "absolute", "relative", "case_sensitive"),
+    [
+        ("", "tokens", 0.0, 0.0, False),
+        ("case_sensitive", "tokens", 0.0, 0.0, True),
+        ("float_tolerance 1e-6", "float", 1e-6, 1e-6, False),
+        ("float_absolute_tolerance 0.5", "float", 0.5, 0.0, False),
+        ("float_relative_tolerance 1e-4 case_sensitive", "float", 0.0, 1e-4, True),
+        ("space_change_sensitive", "exact", 0.0, 0.0, True),
+    ],
+)
+def test_validator_flags_choose_the_comparison(
+    flags: str, kind: str, absolute: float, relative: float, case_sensitive: bool, tmp_path: Path
+) -> None:
+    path = package(tmp_path / "p", LEGACY, **{"problem.yaml": f"name: x\nvalidator_flags: {flags}\n"})
+    checker = load(path)[0].checker
+    assert (checker.kind, checker.absolute, checker.relative, checker.case_sensitive) == (
+        kind,
+        absolute,
+        relative,
+        case_sensitive,
+    )
+
+
+def check_function(path: Path):
+    namespace: dict = {}
+    exec(load(path)[0].checker.program, namespace)
+    return namespace["check"]
+
+
+def test_a_python_validator_becomes_a_checker_program(tmp_path: Path) -> None:
+    path = package(
+        tmp_path / "p", LEGACY, **{"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/validate.py": VALIDATOR}
+    )
+    check = check_function(path)
+    assert check("2\n", "1 2", "2 1") is True
+    assert check("2\n", "1 1", "2 1") is False
+
+
+def test_a_validator_that_neither_accepts_nor_rejects_is_an_error_of_the_checker(tmp_path: Path) -> None:
+    path = package(
+        tmp_path / "p",
+        LEGACY,
+        **{"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/v.py": "import sys\nsys.exit(1)\n"},
+    )
+    with pytest.raises(RuntimeError, match="status 1"):
+        check_function(path)("", "", "")
+
+
+def test_a_judge_with_find_error_is_called_even_if_it_was_written_for_python_2(tmp_path: Path) -> None:
+    judge = "def FindError(self, input_file, output_file, attempt):\n  rows = filter(None, attempt.split('\\n'))\n  if len(rows) != xrange(5)[1]:\n    return 'lines'\n  return None\n"  # noqa: E501
+    path = package(tmp_path / "p", LEGACY, **{"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/j.py": judge})
+    check = check_function(path)
+    assert check("", "one\n", "") is True
+    assert check("", "one\ntwo\n", "") is False
+
+
+def test_samples_beside_the_statement_are_public(tmp_path: Path) -> None:
+    path = package(
+        tmp_path / "p", LEGACY,
+        **{"data/sample/1.in": None, "data/sample/1.ans": None,
+           "problem_statement/p_sample_ts1_input.txt": "7\n", "problem_statement/p_sample_ts1_output.txt": "14\n"},
+    )  # fmt: skip
+    assert load(path)[0].public_tests == (StdioTest("7\n", "14\n"),)
+
+
+REFUSED = {
+    "no test cases": ({name: None for name in LEGACY if name.startswith("data")}, "it has no test cases"),
+    "an input without answer": ({"data/secret/group1/1.ans": None}, "data/secret/group1/1.in has no data/secret/group1/1.ans"),
+    "an answer without input": ({"data/secret/group1/1.in": None}, "data/secret/group1/1.ans has no data/secret/group1/1.in"),
+    "broken YAML": ({"problem.yaml": "name: [\n"}, "problem.yaml is not YAML"),
+    "YAML that is no mapping": ({"problem.yaml": "- name\n"}, "problem.yaml holds a list"),
+    "limits that are no numbers": ({"problem.yaml": "name: x\nlimits:\n  memory: much\n"}, "field 'limits' is malformed"),
+    "interactive": ({"problem.yaml": "name: x\nvalidation: custom interactive\n"}, "the problem is interactive"),
+    "several passes": ({"problem.yaml": "name: x\ntype: multi-pass\n"}, "in several passes"),
+    "a validator in C++": (
+        {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/v.cpp": "int main() {}"},
+        "is not in Python",
+    ),
+    "a missing validator": ({"problem.yaml": "name: x\nvalidation: custom\n"}, "the package has none"),
+    "an unknown flag": ({"problem.yaml": "name: x\nvalidator_flags: magic\n"}, "the validator flag 'magic' is unknown"),
+    "a part of a divided file": ({"data/secret/9.in.part00": "1"}, "is a part of a divided file"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_cannot_be_judged_is_refused_with_the_reason(case: str, tmp_path: Path) -> None:
+    changes, sentence = REFUSED[case]
+    path = package(tmp_path / "packages" / "bad", LEGACY, **changes)
+    with pytest.raises(ProblemError) as caught:
+        load(path)
+    assert sentence in str(caught.value)
+    assert str(path) in str(caught.value)
+    package(tmp_path / "packages" / "good", LEGACY)
+    assert load(tmp_path / "packages", skip_bad=tmp_path / "bad.jsonl").ids() == ["good"]
+    assert sentence in (tmp_path / "bad.jsonl").read_text()
+
+
+def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    path = package(tmp_path / "p", LEGACY)
+    (path / "data/secret/group1/1.in").write_bytes(b"\xff\n")
+    with pytest.raises(ProblemError, match=r"data/secret/group1/1\.in: byte 0 is not UTF-8"):
+        load(path)
+
+
+def test_a_truncated_zip_is_named(tmp_path: Path) -> None:
+    archive = zipped(package(tmp_path / "p", LEGACY), tmp_path / "p.zip")
+    archive.write_bytes(archive.read_bytes()[:-100])
+    with pytest.raises(ProblemError, match="no complete zip file"):
+        load(archive)
+
+
+def test_damaged_content_of_a_zip_is_named(tmp_path: Path) -> None:
+    archive = zipped(package(tmp_path / "p", LEGACY), tmp_path / "p.zip")
+    data = archive.read_bytes()
+    archive.write_bytes(data.replace(b"18\n", b"19\n", 1))
+    with pytest.raises(ProblemError, match=r"2\.ans cannot be read"):
+        load(archive)
+
+
+@pytest.mark.parametrize("name", ["../outside.in", "/etc/x.in", "a/../../x.in"])
+def test_a_zip_with_a_path_outside_is_refused(name: str, tmp_path: Path) -> None:
+    archive = zipped(package(tmp_path / "p", LEGACY), tmp_path / "p.zip")
+    with zipfile.ZipFile(archive, "a") as file:
+        file.writestr(name, "1")
+    with pytest.raises(ProblemError, match="which leaves the package"):
+        load(archive)
+
+
+def test_a_link_to_a_file_outside_is_refused(tmp_path: Path) -> None:
+    path = package(tmp_path / "p", LEGACY)
+    (tmp_path / "secret.txt").write_text("1\n")
+    (path / "data/secret/3.in").symlink_to(tmp_path / "secret.txt")
+    with pytest.raises(ProblemError, match=r"data/secret/3\.in is a link to .*, outside the package"):
+        load(path)
+
+
+def test_html_keeps_lines_of_samples_and_drops_scripts() -> None:
+    html = "<head><style>x{}</style></head><h1>T</h1><pre>1  2\n3</pre><table><tr><td>a</td><td>b</td></tr></table><p>x<sub>i</sub> &lt; 3</p>"  # noqa: E501
+    assert html_to_text(html) == "T\n\n1  2\n3\n\n| a | b\n\nx_i < 3"
+
+
+def test_latex_keeps_formulas_and_unwraps_commands() -> None:
+    text = r"\section*{Input}" "\n" r"A \emph{very \textbf{long}} line~with 50\% of $a_{i}$.\\" "\n" r"\href{http://a}{Link}"
+    assert latex_to_text(text) == "Input\n\nA very long line with 50% of $a_{i}$.\n\nLink (http://a)"
