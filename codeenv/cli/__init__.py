@@ -24,6 +24,7 @@ VERBS = {
     "list": "list the registered environments",
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
+    "serve": "serve the judge over HTTP",
     "view": "show recorded runs as one HTML page",
 }
 """Verb to one-line summary; the module of a verb is `codeenv.cli.<verb>` (`list` lives in `codeenv.cli.list_envs`)."""

@@ -40,7 +40,7 @@ def code_dataset(problems: str | Sequence[Problem], config: EnvConfig | None = N
     return MemoryDataset(samples, name="codeenv")
 
 
-@solver
+@solver  # type: ignore[untyped-decorator]
 def play_episode(config: EnvConfig | None = None, judge: Judge | None = None) -> Solver:
     """Play an episode: generate, judge, and answer with feedback, until it ends. A judge failure is an error of the sample."""
 

@@ -1,0 +1,97 @@
+"""Who gets a worker: a bounded queue in front of the judge, left by clients that hang up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from starlette.requests import Request
+
+__all__ = ["Admission", "BusyError", "DrainingError", "HungUpError"]
+
+_Result = TypeVar("_Result")
+
+
+class BusyError(Exception):
+    """The queue is full; the client should come back later."""
+
+
+class DrainingError(Exception):
+    """The service is stopping and takes no new work."""
+
+
+class HungUpError(Exception):
+    """The client has gone; nobody wants the answer."""
+
+
+class Admission:
+    """Runs blocking work on `workers` threads; at most `queue` submissions wait for one.
+
+    Attributes:
+        running: submissions being judged.
+        waiting: submissions in the queue.
+        abandoned: submissions whose client hung up before they were judged.
+        draining: whether new work is refused.
+    """
+
+    def __init__(self, workers: int, queue: int) -> None:
+        self.running = 0
+        self.waiting = 0
+        self.abandoned = 0
+        self.draining = False
+        self._queue = queue
+        self._slots = asyncio.Semaphore(workers)
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="serve")
+
+    async def run(self, request: Request, work: Callable[[], _Result], size: int = 1) -> _Result:
+        """Do `work`, which judges `size` submissions, when a worker is free.
+
+        Raises:
+            BusyError: the queue is full.
+            DrainingError: the service is stopping.
+            HungUpError: the client hung up while it waited.
+        """
+        if self.draining:
+            raise DrainingError
+        if self._slots.locked() and self.waiting + size > self._queue:
+            raise BusyError
+        self.waiting += size
+        try:
+            await self._slot(request)
+        except HungUpError:
+            self.abandoned += size
+            raise
+        finally:
+            self.waiting -= size
+        self.running += size
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self.running -= size
+            self._slots.release()
+
+    def close(self) -> None:
+        """Wait for the work in hand and end the threads."""
+        self._threads.shutdown(wait=True)
+
+    async def _slot(self, request: Request) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
+        turn = asyncio.ensure_future(self._slots.acquire())
+        gone = asyncio.ensure_future(_hung_up(request))
+        try:
+            await asyncio.wait({turn, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done():
+                raise HungUpError
+        finally:
+            gone.cancel()
+            if not turn.done():
+                turn.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

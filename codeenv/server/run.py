@@ -1,0 +1,80 @@
+"""The process: listen, serve, and on a stop signal finish what is in hand."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+
+from codeenv.errors import CodeenvError
+from codeenv.server.app import create_app
+from codeenv.server.service import Service
+from codeenv.server.settings import ServerSettings
+from codeenv.server.telemetry import JsonFormatter, log
+
+__all__ = ["serve"]
+
+
+class _Server(uvicorn.Server):
+    """Tells the service when it is asked to stop, so that readiness says so while requests in hand end."""
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        service = self._service
+        if not service.admission.draining:
+            service.admission.draining = True
+            facts = {"running": service.admission.running, "waiting": service.admission.waiting}
+            log.info("draining", extra={"facts": facts})
+        elif sig == signal.SIGINT:
+            self.force_exit = True  # Ctrl-C again
+        self.should_exit = True
+
+
+def serve(settings: ServerSettings) -> int:
+    """Serve until a stop signal; return the exit status.
+
+    Raises:
+        CodeenvError: the address cannot be had.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    for logger, level in ((log, logging.INFO), (logging.getLogger("uvicorn.error"), logging.WARNING)):
+        logger.handlers[:] = [handler]
+        logger.setLevel(level)
+        logger.propagate = False
+    app = create_app(settings)
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=1024, reuse_port=False)
+    except OSError as error:
+        app.state.service.close()
+        raise CodeenvError(
+            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another --port"
+        ) from None
+    with listener:
+        port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+            h11_max_incomplete_event_size=64 << 10,
+        )
+        facts = {
+            "url": f"http://{settings.host}:{port}",
+            "isolation_level": app.state.service.judge.isolation_level,
+            "workers": settings.workers,
+            "token": settings.token is not None,
+        }
+        log.info("listening", extra={"facts": facts})
+        _Server(config, app.state.service).run(sockets=[listener])
+    log.info("stopped")
+    return 0

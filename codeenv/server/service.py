@@ -1,0 +1,90 @@
+"""What the endpoints share: the judge, the queue, the problem sets, the errors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import Request
+from pydantic import BaseModel
+
+from codeenv.env import resolve_problems
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge, JudgeRequest
+from codeenv.judge.verdict import Report
+from codeenv.problems import Problem
+from codeenv.server.admission import Admission
+from codeenv.server.settings import ServerSettings
+from codeenv.server.telemetry import Metrics
+
+__all__ = ["ERRORS", "ErrorRow", "JudgeLostError", "Service", "UnknownProblemError"]
+
+
+class ErrorRow(BaseModel):
+    """What went wrong, in one sentence."""
+
+    error: str
+
+
+class UnknownProblemError(CodeenvError):
+    """The service has no problem of that id."""
+
+
+class JudgeLostError(Exception):
+    """The judge failed on a submission even after its retry."""
+
+
+ERRORS: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorRow, "description": "the request asks for something that cannot be done"},
+    401: {"model": ErrorRow, "description": "the token is missing or wrong"},
+    404: {"model": ErrorRow, "description": "there is no such problem"},
+    413: {"model": ErrorRow, "description": "the request is too large"},
+    422: {"model": ErrorRow, "description": "the request does not fit the description of the endpoint"},
+    429: {"model": ErrorRow, "description": "the queue is full; Retry-After says when to come back"},
+    503: {"model": ErrorRow, "description": "the judge failed, or the service is stopping; the submission was not judged"},
+}
+
+
+class Service:
+    """One service."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self.problem_sets = {name: resolve_problems(name) for name in settings.problem_sets}
+        self._problems = {problem.id: problem for problems in self.problem_sets.values() for problem in problems}
+        self.judge = Judge(sandbox=settings.sandbox, workers=settings.workers, isolation=settings.isolation)  # type: ignore[arg-type]
+        self.admission = Admission(settings.workers, settings.queue)
+        self.metrics = Metrics(self.judge, self.admission)
+
+    def problem(self, problem_id: str) -> Problem:
+        """Return a problem of the service's sets.
+
+        Raises:
+            UnknownProblemError: there is none of that id.
+        """
+        if problem_id not in self._problems:
+            sets = ", ".join(self.problem_sets) or "none; start the service with --problems"
+            raise UnknownProblemError(f"there is no problem {problem_id!r} here; the problem sets are {sets}")
+        return self._problems[problem_id]
+
+    def has(self, problem_id: str) -> bool:
+        """Return whether the service has a problem of that id."""
+        return problem_id in self._problems
+
+    async def judge_many(self, request: Request, work: Sequence[JudgeRequest]) -> list[Report]:
+        """Judge submissions when a worker is free."""
+        reports = await self.admission.run(request, lambda: self.judge.judge_many(work), len(work))
+        for report in reports:
+            self.metrics.verdicts.labels(report.verdict.value).inc()
+        return reports
+
+    @property
+    def retry_after_s(self) -> int:
+        """A guess at when a client should come back."""
+        return max(1, math.ceil(self.admission.waiting / (10 * self.settings.workers)))
+
+    def close(self) -> None:
+        """Finish the work in hand and end the workers."""
+        self.admission.close()
+        self.judge.close()
