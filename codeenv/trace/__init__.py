@@ -10,7 +10,19 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-__all__ = ["Event", "Recorder", "Trace", "TraceError", "buffer_size", "collect", "render"]
+__all__ = [
+    "Event",
+    "Recorder",
+    "Target",
+    "Trace",
+    "TraceError",
+    "buffer_size",
+    "collect",
+    "covered_lines",
+    "render",
+    "stepper_html",
+    "targets",
+]
 
 _HOMES = {
     "Event": "events",
@@ -20,6 +32,10 @@ _HOMES = {
     "buffer_size": "recorder",
     "collect": "collect",
     "render": "render",
+    "Target": "targets",
+    "covered_lines": "targets",
+    "targets": "targets",
+    "stepper_html": "stepper",
 }
 
 

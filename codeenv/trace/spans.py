@@ -6,7 +6,7 @@ import ast
 import warnings
 from dataclasses import dataclass
 
-__all__ = ["Statement", "statements_of"]
+__all__ = ["Statement", "line_owners", "statements_of"]
 
 _HEAD_PARTS = ("test", "iter", "target", "subject", "items", "args", "returns", "bases", "keywords", "type", "pattern", "guard")
 
@@ -21,12 +21,14 @@ class Statement:
         last: last line of the span.
         owned: further lines that have no code of their own and run when this statement does: `else:`, `try:`, `finally:`,
             a docstring.
+        body: of `except` and `case` heads the line of the first statement inside, which is run when they are; else 0.
     """
 
     line: int
     first: int
     last: int
     owned: tuple[int, ...] = ()
+    body: int = 0
 
 
 def statements_of(source: str) -> dict[int, Statement]:
@@ -45,12 +47,13 @@ def statements_of(source: str) -> dict[int, Statement]:
     lines = source.split("\n")
     found: dict[int, Statement] = {}
     for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue  # a docstring has no code
         if isinstance(node, (ast.stmt, ast.ExceptHandler)):
             found.setdefault(node.lineno, _statement(node, lines))
         elif isinstance(node, ast.match_case):
-            found.setdefault(
-                node.pattern.lineno, Statement(node.pattern.lineno, node.pattern.lineno, _head_end(node, node.pattern))
-            )
+            line = node.pattern.lineno
+            found.setdefault(line, Statement(line, line, _head_end(node, node.pattern), body=node.body[0].lineno))
     return found
 
 
@@ -70,7 +73,8 @@ def _statement(node: ast.stmt | ast.ExceptHandler, lines: list[str]) -> Statemen
     for field, word in (("orelse", "else"), ("finalbody", "finally")):
         if part := getattr(node, field, None):
             owned += _keyword_line(part[0], word, lines)
-    return Statement(node.lineno, first, _head_end(node, node), tuple(owned))
+    body = node.body[0].lineno if isinstance(node, ast.ExceptHandler) else 0
+    return Statement(node.lineno, first, _head_end(node, node), tuple(owned), body)
 
 
 def _keyword_line(after: ast.stmt, word: str, lines: list[str]) -> list[int]:
@@ -94,3 +98,30 @@ def _head_end(node: ast.AST, at: ast.AST) -> int:
                 ends = [getattr(inner, "end_lineno", None) or 0 for inner in ast.walk(item)]
                 last = max(last, *ends)
     return int(last)
+
+
+def line_owners(source: str) -> dict[int, int]:
+    """Return for each line the line on which the statement it belongs to starts.
+
+    A statement owns all its lines, its decorators and the heads without code after it (`else:`, `finally:`) and its
+    docstring; a blank line or a comment belongs to the statement that follows with the same indentation, else to the one before.
+    """
+    statements = statements_of(source)
+    owners: dict[int, int] = {}
+    for statement in sorted(statements.values(), key=lambda item: item.line):
+        for line in (*range(statement.first, statement.last + 1), *statement.owned):
+            owners[line] = statement.body or statement.line
+    for line, statement in statements.items():
+        owners[line] = statement.body or line
+    lines = source.split("\n")
+    depths = [len(text) - len(text.lstrip()) if text.strip() else None for text in lines]
+    for number in range(1, len(lines) + 1):
+        if number in owners:
+            continue
+        after = next((line for line in range(number + 1, len(lines) + 1) if line in statements), 0)
+        own = depths[number - 1]
+        if after and own is not None and depths[after - 1] == own:
+            owners[number] = after
+        elif before := max((line for line in statements if line < number), default=after):
+            owners[number] = before
+    return dict(sorted(owners.items()))

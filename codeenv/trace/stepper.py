@@ -1,0 +1,103 @@
+"""A page to step through a trace: source, variables, output; self-contained, without network.
+
+Texts of a trace come from submissions: they travel as JSON in a data block and reach the page as text nodes only.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from pathlib import Path
+from typing import Any
+
+from codeenv.trace.events import Event, Trace
+from codeenv.trace.inline import ending
+from codeenv.trace.targets import covered_lines
+
+__all__ = ["stepper_fragment", "stepper_html"]
+
+OUTPUT_CHARS = 20_000
+"""Characters of output that are shown, half from the start and half from the end."""
+
+
+def stepper_fragment(trace: Trace, source: str, stdout: str = "") -> str:
+    """Return the stepper as HTML to put into a page; several may stand on one page.
+
+    Args:
+        trace: the trace of a run of `source`.
+        source: the program.
+        stdout: what the program printed.
+    """
+    here = Path(__file__)
+    style = here.with_name("stepper.css").read_text("utf-8")
+    script = here.with_name("stepper.js").read_text("utf-8")
+    data = json.dumps(_data(trace, source, stdout), separators=(",", ":")).replace("<", "\\u003c")
+    return (
+        f'<div class="codeenv-stepper" tabindex="0"><style>{style}</style>'
+        f'<script type="application/json">{data}</script><script>{script}</script></div>'
+    )
+
+
+def stepper_html(trace: Trace, source: str, stdout: str = "", title: str = "trace") -> str:
+    """Return the stepper as a page of its own."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title></head>\n"
+        f'<body style="margin:0">{stepper_fragment(trace, source, stdout)}</body></html>\n'
+    )
+
+
+def _data(trace: Trace, source: str, stdout: str) -> dict[str, Any]:
+    functions = trace.functions()
+    parents = {event.frame: int(event.extra.get("parent", 0)) for event in trace.events if event.kind == "c"}
+    lines = covered_lines(trace, source)
+    shown = stdout
+    if len(stdout) > OUTPUT_CHARS:
+        half = OUTPUT_CHARS // 2
+        shown = f"{stdout[:half]}\n... {len(stdout) - OUTPUT_CHARS:,} characters ...\n{stdout[-half:]}"
+    return {
+        "source": source.rstrip("\n").split("\n"),
+        "events": [_step(event) for event in trace.events],
+        "functions": {str(frame): name for frame, name in functions.items()},
+        "parents": {str(frame): parent for frame, parent in parents.items()},
+        "covered": [line for line, run in lines.items() if run],
+        "uncovered": [line for line, run in lines.items() if not run],
+        "exception": next((event.index for event in reversed(trace.events) if event.extra.get("uncaught")), -1),
+        "ending": ending(trace),
+        "output": shown,
+    }
+
+
+def _step(event: Event) -> dict[str, Any]:
+    step: dict[str, Any] = {"line": event.line, "frame": event.frame, "kind": event.kind, "text": _sentence(event)}
+    if event.vars:
+        step["vars"] = dict(event.vars)
+    if outside := event.extra.get("g"):
+        step["outside"] = list(outside)
+    return step
+
+
+def _sentence(event: Event) -> str:
+    """Return in words what happened."""
+    extra = event.extra
+    if event.kind == "c":
+        return f"{extra.get('fn', '?')} is called"
+    if event.kind == "i":
+        return f"iteration {int(extra.get('n', 0)):,} starts"
+    if event.kind in ("b1", "b0"):
+        return f"the condition is {'true' if event.kind == 'b1' else 'false'}"
+    if event.kind == "n":
+        left = " (left by return)" if extra.get("left") else ""
+        return f"the loop ends after {int(extra.get('trips', 0)):,} iterations{left}"
+    if event.kind == "h":
+        return f"{extra.get('type', '?')} is caught"
+    if event.kind == "r":
+        return f"returns {extra['value']}" if "value" in extra else "ends"
+    if event.kind == "y":
+        return f"yields {extra.get('value', '?')}"
+    if event.kind == "x":
+        if extra.get("through"):
+            return "an exception passes through here"
+        return f"raises {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
+    return "done"
