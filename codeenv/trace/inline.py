@@ -6,13 +6,15 @@ The number in parentheses is the event's place in time, so the order of the line
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.selection import Selection, shorten
 from codeenv.trace.spans import statements_of
 
 __all__ = ["ending", "inline_lines", "members"]
+
+_ENTRIES = 5
 
 
 def inline_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
@@ -31,6 +33,9 @@ def inline_lines(trace: Trace, source: str, selection: Selection, level: int, ne
             last = spans[line].last if line in spans else line
             if last <= len(lines) and not notes.get(last):
                 notes[last] = ["not run"]
+        for line in _later(trace, source):
+            if line in spans and not notes.get(spans[line].last):
+                notes[spans[line].last] = ["run later"]
     rendered = [f"{text}  # {'; '.join(notes[number])}" if notes.get(number) else text for number, text in enumerate(lines, 1)]
     missing = len(comments) - len(kept)
     if missing:
@@ -63,31 +68,51 @@ def ending(trace: Trace) -> list[str]:
 def _comments(trace: Trace, selection: Selection, level: int) -> dict[int, list[tuple[int, str]]]:
     """Return for each line its (event index, text) in the order they are shown."""
     comments: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
-    last_of_line: dict[int, int] = {}
-    for event in trace.events:
-        if event.kind in ("l", "i", "c", "b0", "b1"):
-            last_of_line[event.line] = event.index
+    covered = set(trace.footer.covered)
     iterations: defaultdict[tuple[int, int], int] = defaultdict(int)
     for event in selection.events:
-        if event.kind == "i":
+        if event.kind == "i" and event.vars:
             iterations[event.frame, event.line] += 1
         if event.kind == "n":
-            _loop_end(event, iterations.pop((event.frame, event.line), 0), comments, level)
+            _loop_end(event, iterations.pop((event.frame, event.line), 0), comments, level, covered)
         elif text := _text(event, level):
             comments[event.line].append((event.index, f"({event.index}) {text}"))
-    return {line: _with_gaps(line, entries, last_of_line) for line, entries in comments.items()}
+    return {line: _with_gaps(entries) for line, entries in comments.items()}
 
 
-def _loop_end(event: Event, shown: int, comments: defaultdict[int, list[tuple[int, str]]], level: int) -> None:
-    """Add the number of iterations to the loop's line, and what the loop left in its variables to the lines that set them."""
+def _later(trace: Trace, source: str) -> list[int]:
+    """Return the lines that were run only after the recorded iterations and calls; heads such as `try:` are never recorded."""
+    if trace.header.mode != "bounded" or trace.footer.dropped:
+        return []
+    recorded = {event.line for event in trace.events}
+    lines = source.split("\n")
+    return [
+        line
+        for line in trace.footer.covered
+        if line not in recorded
+        and line <= len(lines)
+        and not lines[line - 1].lstrip().startswith(("try:", "match ", "class ", "raise"))
+    ]
+
+
+def _loop_end(
+    event: Event, shown: int, comments: defaultdict[int, list[tuple[int, str]]], level: int, covered: Collection[int]
+) -> None:
+    """Add the number of iterations to the loop's line, and what the loop left in a variable to the line that set it, if only
+    one can have.
+    """
     trips = int(event.extra.get("trips", 0))
     at = event.extra.get("at", {})
     more = trips - shown
-    text = f"... {more:,} more iterations " if more > 0 and shown else ""
-    comments[event.line].append((event.index, f"{text}({event.index}) trips={trips}"))
+    here = []
     for name, value in event.vars.items():
-        line = max((line for line in at.get(name, ()) if line >= event.line), default=event.line)
-        comments[line].append((event.index, f"... ({event.index}) {name}={shorten(value, level)}"))
+        lines = {line for line in at.get(name, ()) if line in covered}
+        if len(lines) == 1 and (line := lines.pop()) != event.line:
+            comments[line].append((event.index, f"... ({event.index}) {name}={shorten(value, level)}"))
+        else:
+            here.append(f" {name}={shorten(value, level)}")
+    gap = f"... {more:,} more iteration{'s' if more > 1 else ''} " if more > 0 and shown else ""
+    comments[event.line].append((event.index, f"{gap}({event.index}) trips={trips}{''.join(here)}"))
 
 
 def _text(event: Event, level: int) -> str:
@@ -113,15 +138,17 @@ def _text(event: Event, level: int) -> str:
     if not extra.get("uncaught"):
         return f"{name} (caught)"
     loops = " ".join(f"(iteration {count:,} of the loop on line {line})" for line, count in extra.get("loops", {}).items())
-    depth = f"at depth {extra['depth']:,} " if int(extra.get("depth", 0)) > 50 else ""
-    return " ".join(f"{name}; {depth}{loops} {values}".split(" ")).rstrip("; ")
+    depth = f"at depth {extra['depth']:,}" if int(extra.get("depth", 0)) > 50 else ""
+    return f"{name}; {' '.join(filter(None, (depth, loops, values)))}".rstrip("; ")
 
 
-def _with_gaps(line: int, entries: list[tuple[int, str]], last_of_line: Mapping[int, int]) -> list[tuple[int, str]]:
-    """Put "..." between the second and a later entry where the line has more events than are shown."""
-    if len(entries) < 3 or entries[2][1].startswith("..."):
+def _with_gaps(entries: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Put "..." between the second and the last entries; of more than five only the first and last two are shown."""
+    if len(entries) > _ENTRIES:
+        entries = [*entries[:2], *entries[-2:]]
+    elif len(entries) < 3:
         return entries
-    return [*entries[:2], (entries[2][0], "..."), *entries[2:]]
+    return entries if entries[2][1].startswith("...") else [*entries[:2], (entries[2][0], "..."), *entries[2:]]
 
 
 def _nearest(comments: Mapping[int, Sequence[tuple[int, str]]], selection: Selection, near: int) -> list[int]:

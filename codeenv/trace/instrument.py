@@ -334,13 +334,14 @@ class Weaver:
         return Loop(statement.lineno, counter, list(at)[:LOOP_NAMES], at, set(place.bound))
 
     def _setters(self, body: list[ast.stmt], at: dict[str, list[int]]) -> None:
-        """Add to `at` the lines of the statements that may set each variable."""
-        for inner in own_statements(body):
-            bound, touched = self._names_of(inner)
-            for name in bound + touched:
-                lines = at.setdefault(name, [])
-                if inner.lineno not in lines:
-                    lines.append(inner.lineno)
+        """Add to `at` the lines of the statements that set each variable; of one that none sets, those that may change it."""
+        own = list(own_statements(body))
+        for position in (0, 1):
+            known = set(at) if position else set()
+            for inner in own:
+                for name in self._names_of(inner)[position]:
+                    if name not in known and inner.lineno not in (lines := at.setdefault(name, [])):
+                        lines.append(inner.lineno)
 
     def _loop_end(self, out: list[ast.stmt], loop: Loop, place: Place, line: int, left: str = "") -> None:
         """Append the report of a loop's end: iterations and carried variables; those that may be unbound are tried first."""

@@ -42,14 +42,13 @@ def locals_of(frame: Any, chars: int, loop_lines: Mapping[str, int]) -> tuple[st
     loops: list[tuple[int, int]] = []
     if type(inside) is not dict and type(inside).__name__ != "FrameLocalsProxy":
         return "", []
-    module = frame.f_code.co_name == "<module>"
     for name, value in list(inside.items()):
         if name in loop_lines:
             if type(value) is int and value:
                 loops.append((loop_lines[name], value))
         elif type(name) is str and name[:1] != "." and name[:2] != "__" and len(members) < LOCALS:
             text = snap(value, chars)
-            if not (module and text.startswith(("<function", "<class", "<module"))):
+            if not text.startswith(("<function", "<class", "<module")):
                 members.append(f"{quoted(name)}:{quoted(text)}")
     return ",".join(members), loops
 
