@@ -1,0 +1,190 @@
+"""An agent behind any OpenAI-compatible endpoint: OpenAI, vLLM, SGLang, llama.cpp, Ollama and their like.
+
+The key is read from an environment variable and appears nowhere: not in the trajectory, not in an error, not in `repr`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from codeenv.errors import CodeenvError, MissingExtraError
+from codeenv.rollout.agent import AgentError, Response
+from codeenv.rollout.conversation import Conversation
+
+__all__ = ["ChatAgent"]
+
+
+class ChatAgent:
+    """Answers with a chat model.
+
+    A call that fails for a reason that may pass (429, 5xx, a time-out, a broken connection, an answer that is no valid JSON or
+    has no text) is tried again with exponential back-off, or after the time that the server asks for. Any other refusal is an
+    error at once.
+
+    Args:
+        model: name of the model, as the server calls it.
+        base_url: address of the server, such as `http://localhost:8000/v1`; by default OPENAI_BASE_URL, else OpenAI's.
+        api_key_env: environment variable that holds the key; servers without keys ignore it.
+        temperature, top_p, max_tokens: sampling; RLEF evaluates 1@3 at temperature 0.2 and top-p 0.95.
+        system: a system message before the conversation; none if empty.
+        logprobs: whether to ask for log-probabilities of the tokens.
+        timeout_s: longest wall time of one request.
+        retries: how often a failed request is tried again.
+        requests_per_minute: limit of the rate; 0.0 is none.
+        max_requests: most requests at the same time.
+        usd_per_mtok_in, usd_per_mtok_out: prices of a million tokens, to record the cost of each response.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        base_url: str | None = None,
+        api_key_env: str = "OPENAI_API_KEY",
+        temperature: float = 0.2,
+        top_p: float = 0.95,
+        max_tokens: int = 2048,
+        system: str = "",
+        logprobs: bool = False,
+        timeout_s: float = 120.0,
+        retries: int = 6,
+        requests_per_minute: float = 0.0,
+        max_requests: int = 64,
+        usd_per_mtok_in: float = 0.0,
+        usd_per_mtok_out: float = 0.0,
+    ) -> None:
+        if not model:
+            raise CodeenvError("the chat agent needs the name of a model; give it as --agent-options model=NAME")
+        for name, value, least in (("retries", retries, 0), ("max_requests", max_requests, 1), ("max_tokens", max_tokens, 1)):
+            if value < least:
+                raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {least}")
+        self.model = model
+        self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
+        self._key_env = api_key_env
+        self._sampling = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens}
+        self._system = system
+        self._logprobs = logprobs
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._max_requests = max_requests
+        self._prices = (usd_per_mtok_in, usd_per_mtok_out)
+        self._pace = _Pace(requests_per_minute)
+        self._client: Any = None
+        self._slots: asyncio.Semaphore | None = None
+
+    def __repr__(self) -> str:
+        return f"ChatAgent(model={self.model!r})"
+
+    async def act(self, conversation: Conversation) -> Response:
+        """Return the model's answer; tokens, cost and the reason it ended are in the extras."""
+        messages = [{"role": message["role"], "content": message["content"]} for message in conversation]
+        if self._system:
+            messages.insert(0, {"role": "system", "content": self._system})
+        client = self._connected()
+        request: dict[str, Any] = {"model": self.model, "messages": messages, **self._sampling}
+        if self._logprobs:
+            request["logprobs"] = True
+        assert self._slots is not None
+        async with self._slots:
+            completion, tries = await self._with_retries(lambda: client.chat.completions.create(**request))
+        return self._response(completion, tries)
+
+    async def end_run(self) -> None:
+        """Close the connections; a later run opens new ones."""
+        client, self._client, self._slots = self._client, None, None
+        if client is not None:
+            await client.close()
+
+    def _connected(self) -> Any:
+        """Return a client of the running event loop."""
+        if self._client is None:
+            try:
+                import openai
+            except ImportError:
+                raise MissingExtraError("the chat agent", "openai", "openai") from None
+            key = os.environ.get(self._key_env) or "none"
+            self._client = openai.AsyncOpenAI(
+                api_key=key, base_url=self._base_url, timeout=self._timeout_s, max_retries=0
+            )  # fmt: skip
+            self._slots = asyncio.Semaphore(self._max_requests)
+        return self._client
+
+    async def _with_retries(self, send: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
+        for attempt in range(self._retries + 1):
+            await self._pace.wait()
+            wait_s: float | None = None
+            try:
+                completion = await send()
+                if completion.choices and completion.choices[0].message.content:
+                    return completion, attempt
+                reason = "the answer has no text"
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                reason = self._said(error)
+                if not _may_pass(error):
+                    raise AgentError(f"model {self.model!r}: {reason}") from None
+                wait_s = _asked_wait_s(error)
+            if attempt < self._retries:
+                await asyncio.sleep(wait_s if wait_s is not None else min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))
+        raise AgentError(f"model {self.model!r} gave no answer in {self._retries + 1} requests; the last: {reason}")
+
+    def _said(self, error: Exception) -> str:
+        """Return an error in one line, without the key."""
+        text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        key = os.environ.get(self._key_env)
+        return text.replace(key, "***") if key else text
+
+    def _response(self, completion: Any, tries: int) -> Response:
+        choice = completion.choices[0]
+        extras: dict[str, Any] = {"model": completion.model or self.model, "finish_reason": choice.finish_reason}
+        if completion.usage is not None:
+            spent_in, spent_out = completion.usage.prompt_tokens, completion.usage.completion_tokens
+            extras |= {"prompt_tokens": spent_in, "completion_tokens": spent_out}
+            if any(self._prices):
+                extras["cost_usd"] = round((spent_in * self._prices[0] + spent_out * self._prices[1]) / 1e6, 8)
+        if tries:
+            extras["retries"] = tries
+        if choice.logprobs is not None and choice.logprobs.content:
+            extras["pieces"] = [token.token for token in choice.logprobs.content]
+            extras["logprobs"] = [token.logprob for token in choice.logprobs.content]
+        return Response(choice.message.content, extras)
+
+
+class _Pace:
+    """Lets requests start at a steady rate."""
+
+    def __init__(self, per_minute: float) -> None:
+        self._gap_s = 60.0 / per_minute if per_minute > 0 else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        if self._gap_s:
+            now = time.monotonic()
+            start = max(now, self._next)
+            self._next = start + self._gap_s
+            await asyncio.sleep(start - now)
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether a request that failed like this may succeed later."""
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code in (408, 409, 425, 429) or error.status_code >= 500
+    # Everything below HTTP (connections, time-outs, half a body, a body that is not JSON) is the transport's fault.
+    return not isinstance(error, (TypeError, AttributeError, openai.AuthenticationError))
+
+
+def _asked_wait_s(error: Exception) -> float | None:
+    """Return the server's Retry-After in seconds, at most 60, if it gave one."""
+    response = getattr(error, "response", None)
+    value = response.headers.get("retry-after") if response is not None else None
+    try:
+        return min(60.0, max(0.0, float(value))) if value is not None else None
+    except ValueError:
+        return None
