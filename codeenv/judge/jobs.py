@@ -6,6 +6,7 @@ of its own.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from codeenv.judge.cache import ExecutionCache, Program
@@ -80,7 +81,7 @@ class Job:
 class BatchJob(Job):
     """One program, one process; all requests for it that came together share the outcomes."""
 
-    def __init__(self, judge: Owner, key: tuple[Any, ...], items: list[tuple[int, Request, Prepared]]) -> None:
+    def __init__(self, judge: Owner, key: tuple[Any, ...], items: Sequence[tuple[int, Request, Prepared]]) -> None:
         self._judge = judge
         self._key = key
         self._items = items
@@ -120,7 +121,7 @@ class BatchJob(Job):
 class SingleJob(Job):
     """One submission on one set of tests, each test in a process of its own."""
 
-    def __init__(self, judge: Owner, items: list[tuple[int, Request, Prepared]]) -> None:
+    def __init__(self, judge: Owner, items: Sequence[tuple[int, Request, Prepared]]) -> None:
         self._judge = judge
         self._items = items
         self._prepared = items[0][2]

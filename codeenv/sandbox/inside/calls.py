@@ -41,8 +41,6 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "int": int,
     "float": float,
     "index": operator.index,
-    "abs": abs,
-    "neg": operator.neg,
     "enter": lambda target: target.__enter__(),
     "exit": lambda target: target.__exit__(None, None, None),
     **{

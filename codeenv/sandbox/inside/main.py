@@ -16,7 +16,7 @@ import struct
 import sys
 from typing import Any, NoReturn
 
-from . import child, namespaces, seccomp, syscalls, zygote
+from . import child, landlock, namespaces, seccomp, syscalls, zygote
 
 _CONTROL, _REQUEST, _REPLY = 100, 101, 102
 _WARM_UP = """
@@ -94,14 +94,10 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     base = _address_space()
     stdlib = os.path.dirname(os.path.realpath(os.__file__))
     sys.path[:] = [path for path in sys.path if os.path.isdir(path) and not path.endswith(("site-packages", "dist-packages"))]
-    if level == "namespaces":
-        folders, hidden = namespaces.library_folders(stdlib)
-        namespaces.build_root(folders, hidden, config["packages"])
-        sys.path.append("/packages")
-        namespaces.drop_capabilities()
+    _build_walls(level, stdlib, config["packages"])
     for name, value in (("NPROC", 64), ("NOFILE", 128), ("CORE", 0), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
         number = getattr(resource, f"RLIMIT_{name}", None)
-        if number is not None and not (name == "NPROC" and level != "namespaces"):
+        if number is not None and not (name == "NPROC" and level != "namespaces"):  # elsewhere it counts the processes of others
             resource.setrlimit(number, (value, value))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
@@ -111,17 +107,41 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
     sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = open(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # type: ignore[misc]
-    arch = syscalls.machine()
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-    worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, seccomp.Filter(arch, *seccomp.child_filter(arch)), level == "namespaces")
-    seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
+    filtered = level != "rlimits"
+    arch = syscalls.machine()
+    extra = seccomp.Filter(arch, *seccomp.child_filter(arch)) if filtered else None
+    worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, extra, level == "namespaces")
+    if filtered:
+        seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
     _warm_up()
     _say({"pid": os.getpid(), "python": sys.version.split()[0], "address_space": base})
     try:
         worker.serve()
     finally:
         os._exit(1)  # the judge sees the end of the connection and takes another worker
+
+
+def _build_walls(level: str, stdlib: str, packages: list[tuple[str, str]]) -> None:
+    folders, hidden = namespaces.library_folders(stdlib)
+    if level == "namespaces":
+        namespaces.build_root(folders, hidden, packages)
+        sys.path.append("/packages")
+        namespaces.drop_capabilities()
+        return
+    sites = sorted({os.path.dirname(source) for source, _ in packages})
+    sys.path += sites
+    if level == "rlimits" or (level == "container" and landlock.version() == 0):
+        return
+    if os.geteuid() == 0:
+        landlock.leave_root(folders)
+    syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    readable, listable = landlock.readable_parts(folders, hidden)
+    devices = ["/dev/null", "/dev/zero", "/dev/urandom", "/dev/random"]
+    landlock.restrict(readable + [source for source, _ in packages], listable + sites, devices)
+    if os.geteuid() == 0:
+        namespaces.drop_capabilities()
 
 
 def _warm_up() -> None:

@@ -1,7 +1,8 @@
 """How each side of a call test sees the other side's objects: proxies that ask over the connection.
 
-A `Remote` is an object of the submission in the tests' process. It is never equal to plain data and has no order against it,
-whatever the submission claims. A `Callback` is a callable or an iterator of the tests in the submission's process.
+A `Remote` is an object of the submission in the tests' process. It is never equal to plain data, and has no order against it
+and no difference from it, whatever the submission claims. A `Callback` is a callable or an iterator of the tests in the
+submission's process.
 """
 
 from __future__ import annotations
@@ -79,34 +80,19 @@ def _operation(name: str) -> Callable[..., Any]:
     return method
 
 
-for _name in (
-    "iter",
-    "next",
-    "getitem",
-    "setitem",
-    "delitem",
-    "abs",
-    "neg",
-    "enter",
-    "add",
-    "sub",
-    "mul",
-    "truediv",
-    "floordiv",
-    "mod",
-):
+for _name in ("iter", "next", "getitem", "setitem", "delitem", "enter"):
     setattr(Remote, f"__{_name}__", _operation(_name))
 
 
-def _ordering(name: str) -> Callable[..., Any]:
-    def method(self: Remote, other: Any) -> Any:  # a submitted object may claim any order against plain data, so it is not asked
-        return _ask(self, name, other) is True if isinstance(other, Remote) else NotImplemented
+def _between(name: str) -> Callable[..., Any]:
+    def method(self: Remote, other: Any) -> Any:  # against plain data a submitted object may claim anything, so it is not asked
+        return _ask(self, name, other) if isinstance(other, Remote) else NotImplemented
 
     return method
 
 
-for _name in ("lt", "le", "gt", "ge"):
-    setattr(Remote, f"__{_name}__", _ordering(_name))
+for _name in ("lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod"):
+    setattr(Remote, f"__{_name}__", _between(_name))
 
 
 def _ask(remote: Any, operation: str, *args: Any) -> Any:

@@ -6,6 +6,7 @@ reply file inside the kernel. Only the worker writes to the control socket, and 
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import marshal
 import os
@@ -122,6 +123,9 @@ class Zygote:
         started = time.monotonic()
         pid = self._fork([self.stdin, self.stdout, self.stderr, self.value], run)
         reason, code, usage = self._watch(pid, job.cpu_s, batch)
+        if self.filter is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)
         self._append(number, index, job, reason, code, usage, time.monotonic() - started, len(job.tests) if batch else 1)
         return (self._next_test(index) if batch and code != child.BATCH_DONE else len(job.tests)), code
 
@@ -142,6 +146,8 @@ class Zygote:
         if pid:
             return pid
         try:
+            if self.filter is None:
+                os.setpgid(0, 0)  # no filter keeps it from starting processes; they are ended as a group
             for number, stream in enumerate(streams):
                 os.dup2(stream, number)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
