@@ -41,8 +41,8 @@ class ExecutionCache:
     """Outcomes by (source, entry point, limits) and input.
 
     Args:
-        inputs: argument tuples that every new program of a call-mode problem is run on when it is first seen, beside the
-            tests that ask for it; later requests on these inputs are answered from memory. Or a function from the problem to
+        inputs: argument tuples that a program of a call-mode problem is run on, beside the tests that ask for it, whenever it
+            has to be run; later requests on these inputs are answered from memory. Or a function from the problem to
             such a sequence; one that gives the same object again spares encoding it anew.
         max_programs: most programs remembered; the oldest is forgotten first.
 

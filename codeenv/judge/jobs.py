@@ -91,8 +91,8 @@ class BatchJob(Job):
         needed = dict.fromkeys(test.data for _, _, prepared in items for test in prepared.tests if test.data not in have)
         prepared = items[0][2]
         data = list(needed)
-        if cache is not None and known is None:
-            data += [extra for extra in cache.domain(prepared.problem) if extra not in needed]
+        if cache is not None:
+            data += [extra for extra in cache.domain(prepared.problem) if extra not in have and extra not in needed]
         kind: Kind = "call-batch" if prepared.problem.mode == "call" else "stdio-batch"
         self.units = [prepared.unit(kind, key[0].encode("utf-8"), tuple(data), len(needed))]
         self._program = Program()
