@@ -25,10 +25,11 @@ from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.losses import divergence_loss, policy_loss, value_loss
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.episode import EnvConfig
+from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 
-__all__ = ["Learner", "Metrics", "ProblemSource", "Targets", "collection_metrics"]
+__all__ = ["Learner", "Metrics", "ProblemSource", "Targets", "TrainingStopped", "collection_metrics"]
 
 ProblemSource = Callable[[int, int], Sequence[Problem]]
 """Given the number of an iteration and a count: the problems of that collection. It must give the same ones each time."""
@@ -59,6 +60,10 @@ class Targets:
 
 Metrics = dict[str, float]
 """Numbers of one iteration, ready for JSON."""
+
+
+class TrainingStopped(CodeenvError):
+    """Learning cannot go on; the weights are those before the step that failed."""
 
 
 class Learner:
@@ -105,7 +110,15 @@ class Learner:
         return metrics
 
     def learn(self, collection: Collection) -> Metrics:
-        """Update policy and critic on a collection."""
+        """Update policy and critic on a collection.
+
+        Raises:
+            TrainingStopped: there is no episode to learn from, or a gradient is not finite.
+        """
+        if not collection.played:
+            failed = collection.judge_errors
+            reason = f"the judge failed on all {failed} episodes" if failed else "there is no episode"
+            raise TrainingStopped(f"iteration {self.iteration} has nothing to learn from: {reason}; see codeenv doctor")
         table = build_turns(collection.played, self.device)
         places: dict[str, int] = {}
         group = [places.setdefault(one.episode.problem.id, len(places)) for one in collection.played]
@@ -244,6 +257,10 @@ class Learner:
 
     def _apply(self, model: nn.Module, optimizer: torch.optim.Optimizer, peak: float | None) -> float:
         norm = nn.utils.clip_grad_norm_(model.parameters(), self.config.max_grad_norm)
+        if not torch.isfinite(norm):
+            name = "policy" if model is self.policy else "critic"
+            where = f"iteration {self.iteration}"
+            raise TrainingStopped(f"the gradient of the {name} is {float(norm)} in {where}; lower the learning rate")
         state = optimizer.param_groups[0]
         state["taken"] = state.get("taken", 0) + 1
         state["lr"] = self._rate(peak or self.config.learning_rate, state["taken"], policy=model is self.policy)

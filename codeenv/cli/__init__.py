@@ -25,6 +25,7 @@ VERBS = {
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "serve": "serve the judge over HTTP",
+    "train": "train a policy in the RLEF way",
     "view": "show recorded runs as one HTML page",
 }
 """Verb to one-line summary; the module of a verb is `codeenv.cli.<verb>` (`list` lives in `codeenv.cli.list_envs`)."""
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         module = importlib.import_module(f"codeenv.cli.{_MODULES.get(verb, verb)}")
+        if hasattr(module, "run_arguments"):  # a verb whose flags depend on a file that its arguments name
+            return module.run_arguments(arguments[1:]) or 0
         return _call(module.main, verb, arguments[1:]) or 0
     except CodeenvError as error:
         print(f"codeenv {verb}: {error}", file=sys.stderr)

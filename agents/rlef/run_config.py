@@ -1,0 +1,208 @@
+"""A whole training run as one frozen dataclass, read from YAML and from flags that are made from the same fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.sft import SFTConfig
+from codeenv.episode import EnvConfig
+from codeenv.errors import CodeenvError
+
+__all__ = ["GuardConfig", "ModelConfig", "TaskConfig", "TrainArguments", "TrainConfig", "read_config"]
+
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The policy and the critic.
+
+    Attributes:
+        name: `mini` (built from scratch), or the path or name of a Hugging Face causal language model.
+        critic: path or name of the critic's trunk; empty takes the policy's.
+        dtype: of the weights, `float32` or `bfloat16`; bfloat16 weights lose updates of small learning rates.
+        lora_rank: train adapters of this rank instead of all weights; 0 trains all.
+        gradient_checkpointing: recompute activations in the backward pass to save memory.
+    """
+
+    name: str = "mini"
+    critic: str = ""
+    dtype: str = "float32"
+    lora_rank: int = 0
+    gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        if self.dtype not in ("float32", "bfloat16"):
+            raise CodeenvError(f"dtype is {self.dtype!r}; use 'float32' or 'bfloat16'")
+        if self.lora_rank < 0:
+            raise CodeenvError(f"lora_rank is {self.lora_rank}; use 0 for none, or a rank such as 16")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskConfig:
+    """The task's settings, by name; see `codeenv.EnvConfig`. The paper's comparisons are `turn_limit: 1` (single-turn RL) and
+    `feedback: none` with `early_stop: false` (RL without feedback).
+    """
+
+    turn_limit: int = 3
+    feedback: str = "rlef"
+    prompt: str = "rlef"
+    reward: str = "rlef"
+    trace: str = "off"
+    trace_tokens: int = 512
+    require_fence: bool = True
+    early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        self.env()
+
+    def env(self) -> EnvConfig:
+        """Return the environment's settings."""
+        return EnvConfig(**dataclasses.asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class GuardConfig:
+    """When a run stops itself with a sentence and a checkpoint. NaN and infinity always stop it.
+
+    Attributes:
+        max_kl: most mean log-ratio to the reference policy over a collection, in nats a token.
+        min_entropy: least mean entropy of the policy at its sampled tokens, in nats.
+        max_judge_errors: largest share of episodes that the judge could not judge.
+    """
+
+    max_kl: float = 10.0
+    min_entropy: float = 0.0
+    max_judge_errors: float = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One training run.
+
+    Attributes:
+        model: the policy and the critic.
+        problems: `mini`, or the name or path of a data set for `codeenv.load_problems`.
+        split, validation_split: parts of the data set to train on and to choose the best checkpoint on; "" is the set's default.
+        task: the task's settings.
+        rlef: the learner's settings.
+        sft_steps: gradient steps of the miniature's supervised warm start; 0 for models that can already write programs.
+        guards: when the run stops itself.
+        checkpoint_every: iterations between checkpoints.
+        keep: most checkpoints kept, beside the best one.
+        validate_every: iterations between validations; 0 never validates.
+        validation_episodes: problems of one validation.
+        seed: decides everything but times.
+        threads: of torch.
+        workers: judge workers.
+        tensorboard: also write metrics for TensorBoard.
+    """
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    problems: str = "mini"
+    split: str = ""
+    validation_split: str = ""
+    task: TaskConfig = field(default_factory=TaskConfig)
+    rlef: RLEFConfig = field(default_factory=RLEFConfig)
+    sft_steps: int = 0
+    guards: GuardConfig = field(default_factory=GuardConfig)
+    checkpoint_every: int = 20
+    keep: int = 2
+    validate_every: int = 200
+    validation_episodes: int = 200
+    seed: int = 0
+    threads: int = 1
+    workers: int = 2
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        for name, least in (("sft_steps", 0), ("checkpoint_every", 1), ("keep", 1), ("validate_every", 0), ("threads", 1)):
+            if getattr(self, name) < least:
+                raise CodeenvError(f"{name} is {getattr(self, name)}; use a whole number of at least {least}")
+        if self.workers < 1 or self.validation_episodes < 1:
+            raise CodeenvError("workers and validation_episodes must be at least 1")
+        if self.sft_steps and self.model.name != "mini":
+            raise CodeenvError(f"sft_steps is {self.sft_steps}; the supervised warm start is the miniature's, set it to 0")
+
+    def sft(self) -> SFTConfig:
+        """Return the settings of the warm start."""
+        return SFTConfig(steps=self.sft_steps, warmup=min(50, self.sft_steps))
+
+
+@dataclass(frozen=True)
+class TrainArguments(TrainConfig):
+    """The command line of `codeenv train`: every setting, and three that are not part of the run itself.
+
+    Attributes:
+        config: YAML file with settings.
+        out: folder of the run: checkpoints, metrics.jsonl, the policy.
+        resume: go on with the run in the folder.
+    """
+
+    config: Path | None = None
+    out: Path = Path("runs/train")
+    resume: bool = False
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a run's settings from YAML.
+
+    Raises:
+        CodeenvError: the file is missing or no YAML, or a key is unknown or its value of the wrong type.
+    """
+    import yaml
+
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CodeenvError(f"cannot read the config {str(path)!r}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise CodeenvError(f"the config {str(path)!r} is not YAML: {str(error).splitlines()[0]}") from None
+    return build_config(TrainConfig, data or {}, str(path))
+
+
+def build_config(kind: type[Config], data: Any, where: str, prefix: str = "") -> Config:
+    """Return a dataclass from a mapping, nested ones included; keys and types are checked."""
+    if not isinstance(data, Mapping):
+        raise CodeenvError(f"{where}: {prefix.rstrip('.') or 'the config'} is {data!r}; it must be a mapping of settings")
+    hints = typing.get_type_hints(kind)
+    known = {item.name for item in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    if unknown := sorted(set(map(str, data)) - known):
+        raise CodeenvError(f"{where}: there is no setting {prefix + unknown[0]!r}; the settings are {', '.join(sorted(known))}")
+    values: dict[str, Any] = {}
+    for name, value in data.items():
+        hint = hints[name]
+        if dataclasses.is_dataclass(hint):
+            values[name] = build_config(hint, value, where, f"{prefix}{name}.")  # type: ignore[arg-type]
+        else:
+            values[name] = _checked(value, hint, where, prefix + name)
+    try:
+        return kind(**values)
+    except CodeenvError as error:
+        raise CodeenvError(f"{where}: {error}") from None
+
+
+def _checked(value: Any, hint: Any, where: str, name: str) -> Any:
+    if typing.get_origin(hint) is typing.Literal:
+        if value not in typing.get_args(hint):
+            raise CodeenvError(f"{where}: {name} is {value!r}; use one of {', '.join(map(str, typing.get_args(hint)))}")
+        return value
+    allowed = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    if float in allowed and isinstance(value, str):  # YAML reads 2e-7 as a text
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if float in allowed and type(value) is int:
+        return float(value)
+    if type(value) not in allowed:
+        wanted = " or ".join("nothing" if kind is type(None) else kind.__name__ for kind in allowed)
+        raise CodeenvError(f"{where}: {name} is {value!r}; it must be {wanted}")
+    return value

@@ -1,0 +1,118 @@
+"""`codeenv train`: train a policy in the RLEF way, from a config file and flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from codeenv.cli.progress import Bar
+from codeenv.errors import CodeenvError, MissingExtraError
+
+if TYPE_CHECKING:
+    from codeenv.agents.rlef.run import TrainingRun
+    from codeenv.agents.rlef.run_config import TrainConfig
+
+__all__ = ["main", "run_arguments"]
+
+_USAGE = """Train a policy in the RLEF way.
+
+Settings come from --config and from flags; a flag wins. Each setting of the file has a flag of its name, such as
+--rlef.learning-rate. The run can be killed at any time and resumed with the same command and --resume.
+
+Example: codeenv train --config examples/rlef/mini.yaml --out runs/mini
+"""
+
+
+def main() -> int:
+    """Train with the arguments of the command line."""
+    return run_arguments(sys.argv[2:])
+
+
+def run_arguments(arguments: Sequence[str]) -> int:
+    """Train; the flags are made from `TrainConfig`, with the values of `--config` as defaults."""
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("codeenv train", package, "agents")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    import tyro
+
+    from codeenv.agents.rlef.run_config import TrainArguments, TrainConfig, read_config
+
+    path = _value_of(arguments, "--config")
+    base = read_config(Path(path)) if path else TrainConfig()
+    names = [item.name for item in dataclasses.fields(TrainConfig)]
+    default = TrainArguments(**{name: getattr(base, name) for name in names})
+    parsed = tyro.cli(TrainArguments, default=default, args=list(arguments), prog="codeenv train", description=_USAGE)
+    return _train(TrainConfig(**{name: getattr(parsed, name) for name in names}), parsed.out, parsed.resume)
+
+
+def _train(config: TrainConfig, out: Path, resume: bool) -> int:
+    from transformers.utils import logging
+
+    from codeenv.agents.rlef.run import TrainingRun, open_judge
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    total = config.rlef.iterations
+    run: TrainingRun | None = None
+    with open_judge(config) as judge:
+        try:
+            run = TrainingRun(config, out, judge, resume, on_event=lambda sentence: print(sentence, file=sys.stderr))
+            with Bar("iterations", total) as bar:
+
+                def show(metrics: dict[str, float]) -> None:
+                    done = int(metrics["iteration"]) + 1
+                    note = f"solved {metrics['solve_rate']:.3f}, kl {metrics['kl']:.3f}"
+                    bar.update(done, note)
+                    if not sys.stderr.isatty() and (done % max(1, total // 20) == 0 or done == total):
+                        print(f"iteration {done}/{total}: {note}", file=sys.stderr, flush=True)
+
+                run.train(show)
+        except KeyboardInterrupt:
+            done = run.learner.iteration if run is not None else 0
+            saved = run is not None and len(run.metrics) == done
+            if saved and run is not None:
+                run.checkpoint()
+            kept = f"the state after iteration {done} is" if saved else "its last checkpoint is"
+            print(f"codeenv train: interrupted; {kept} in {out}, --resume goes on from there", file=sys.stderr)
+            return 130
+        finally:
+            if run is not None:
+                run.close()
+        _page(run)
+    last = run.metrics[-1]["solve_rate"] if run.metrics else float("nan")
+    print(f"trained for {run.learner.iteration} iterations, solve rate at the end {last:.3f}")
+    print("\n".join(str(out / name) for name in ("final", "metrics.jsonl", "report.html")))
+    return 0
+
+
+def _page(run: TrainingRun) -> None:
+    from codeenv.evaluation.report import Curve, Series, write_report
+
+    x = [metrics["iteration"] + 1 for metrics in run.metrics]
+    solved = [Series("training", x, [metrics["solve_rate"] for metrics in run.metrics])]
+    rows = [metrics for metrics in run.metrics if "validation_solve_rate" in metrics]
+    if rows:
+        points = [metrics["iteration"] + 1 for metrics in rows]
+        solved.append(Series("validation", points, [metrics["validation_solve_rate"] for metrics in rows]))
+    curves = [Curve("Solve rate", "iteration", "solved", solved)]
+    for name, title in (("kl", "Mean log-ratio to the start, nats a token"), ("turns", "Turns an episode")):
+        series = [Series(name, x, [metrics[name] for metrics in run.metrics])]
+        curves.append(Curve(title, "iteration", name, series, percent=False))
+    write_report([], run.folder / "report.html", title=f"Training run {run.folder.name}", curves=curves)
+
+
+def _value_of(arguments: Sequence[str], flag: str) -> str | None:
+    for index, argument in enumerate(arguments):
+        if argument == flag:
+            if index + 1 == len(arguments):
+                raise CodeenvError(f"{flag} needs a file, such as {flag} examples/rlef/mini.yaml")
+            return arguments[index + 1]
+        if argument.startswith(flag + "="):
+            return argument.partition("=")[2]
+    return None
