@@ -22,6 +22,7 @@ VERBS = {
     "export": "write a recorded run in another format",
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
+    "problems": "list, show, validate, convert and count problems",
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "serve": "serve the judge over HTTP",
