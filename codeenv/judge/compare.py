@@ -44,6 +44,12 @@ def same_value(value: Any, expected: Any, checker: Checker) -> bool:
     (False, True)
     """
     kind = type(value)
+    if checker.numbers_alike:
+        relative = checker.relative if checker.kind == "float" else 0.0
+        try:
+            return plain_equal(value, expected, checker.absolute if checker.kind != "exact" else 0.0, relative, True)
+        except RecursionError:
+            return False
     if kind is not type(expected):
         return False
     if kind is int or kind is str or kind is bool:

@@ -27,6 +27,8 @@ __all__ = ["PlainDataError", "from_json", "plain_equal", "to_json"]
 MAX_DEPTH = 100
 """Deepest nesting that is encoded or decoded; plain data below it is refused with `PlainDataError`."""
 
+_NUMBERS = (bool, int, float)
+_EXACT = 2**53
 _TAGS = {"$tuple", "$set", "$frozenset", "$bytes", "$float", "$complex", "$dict"}
 
 
@@ -105,16 +107,21 @@ def from_json(data: Any, _depth: int = 0) -> Any:
         raise PlainDataError(f"malformed {tag!r}: {error}") from None
 
 
-def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 0.0) -> bool:
+def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 0.0, numbers_alike: bool = False) -> bool:
     """Compare two plain values by type and value.
 
-    `bool`, `int` and `float` are different types; NaN equals NaN; `0.0` and `-0.0` are equal only when a tolerance is
-    given. Floats may differ by `absolute` or by `relative * max(|left|, |right|)`; dictionary order does not matter.
+    `bool`, `int` and `float` are different types unless `numbers_alike`, which compares them as Python's `==` does. NaN
+    equals NaN; `0.0` and `-0.0` are equal only when a tolerance is given. Floats may differ by `absolute` or by
+    `relative * max(|left|, |right|)`; dictionary order does not matter.
 
     >>> plain_equal([1], [True]), plain_equal(1.0, 1.0 + 1e-9, absolute=1e-6)
     (False, True)
     """
     kind = type(left)
+    if numbers_alike and kind in _NUMBERS and type(right) in _NUMBERS and not (kind is type(right) and kind is not float):
+        return bool(left == right) or (
+            abs(left) < _EXACT and abs(right) < _EXACT and _float_equal(left, right, absolute, relative)
+        )
     if kind is not type(right):
         return False
     if kind is float:
@@ -123,17 +130,19 @@ def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 
         return _float_equal(left.real, right.real, absolute, relative) and _float_equal(left.imag, right.imag, absolute, relative)
     if kind in (list, tuple):
         return len(left) == len(right) and all(
-            plain_equal(one, other, absolute, relative) for one, other in zip(left, right, strict=True)
+            plain_equal(one, other, absolute, relative, numbers_alike) for one, other in zip(left, right, strict=True)
         )
     if kind is dict:
         if len(left) != len(right):
             return False
+        if numbers_alike:
+            return all(key in right and plain_equal(item, right[key], absolute, relative, True) for key, item in left.items())
         typed = {(type(key), key): item for key, item in right.items()}
         return all(
             (type(key), key) in typed and plain_equal(item, typed[type(key), key], absolute, relative)
             for key, item in left.items()
         )
-    if kind in (set, frozenset):
+    if kind in (set, frozenset) and not numbers_alike:
         return {(type(item), item) for item in left} == {(type(item), item) for item in right}
     return bool(left == right)
 

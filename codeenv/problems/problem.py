@@ -109,6 +109,8 @@ class Checker:
         relative: relative tolerance between numbers.
         case_sensitive: whether letter case counts in token comparison.
         program: Python source of a custom checker, run in the sandbox; only for kind `program`.
+        numbers_alike: whether `1`, `1.0` and `True` are equal as returned values, as they are for Python's `==` and so for data
+            sets whose tests are assert statements.
 
     Returned values (call tests) are compared by type and value; floats within the tolerance, except for kind `exact`.
     """
@@ -118,6 +120,7 @@ class Checker:
     relative: float = 0.0
     case_sensitive: bool = False
     program: str | None = None
+    numbers_alike: bool = False
 
     def __post_init__(self) -> None:
         kinds = ("tokens", "exact", "float", "unordered_lines", "program")
@@ -127,8 +130,9 @@ class Checker:
             value = getattr(self, name)
             if not _is_number(value) or value < 0:
                 raise ProblemError(f"checker {name} tolerance is {value!r}; use a number >= 0")
-        if not isinstance(self.case_sensitive, bool):
-            raise ProblemError(f"checker case_sensitive is {self.case_sensitive!r}; use true or false")
+        for name in ("case_sensitive", "numbers_alike"):
+            if not isinstance(getattr(self, name), bool):
+                raise ProblemError(f"checker {name} is {getattr(self, name)!r}; use true or false")
         if (self.kind == "program") != isinstance(self.program, str):
             raise ProblemError("checker kind 'program' needs the checker's source in 'program', and only that kind has one")
 

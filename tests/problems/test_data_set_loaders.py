@@ -94,9 +94,9 @@ def test_mbpp_shows_the_first_assert_and_keeps_the_others_private(tmp_path: Path
     assert problem.entry_point == "add_one"
     assert problem.public_tests == (CallTest((1,), {}, 2),)
     assert problem.private_tests == (
-        CodeTest("assert set([add_one(2)]) == {3}\n"),
+        CodeTest("import math\nassert set([add_one(2)]) == {3}\n"),
         CallTest((), {"x": -1}, 0),
-        CodeTest("assert add_one(10**20) == 10**20 + 1\n"),
+        CodeTest("import math\nassert add_one(10**20) == 10**20 + 1\n"),
     )
     assert "assert add_one(1) == 2" in problem.statement
     assert "add_one(x=-1)" not in problem.statement

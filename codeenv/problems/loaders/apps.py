@@ -15,7 +15,7 @@ from typing import Any
 from codeenv.problems.loaders.io_pairs import entry_of, pairs_to_tests, python_source, shown_first
 from codeenv.problems.loaders.tables import Row, build, text_list
 from codeenv.problems.mapped import checked_rows
-from codeenv.problems.problem import Limits, Problem
+from codeenv.problems.problem import Checker, Limits, Problem
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
 
@@ -83,6 +83,7 @@ def _problem(
         starter_code=starter,
         public_tests=public,
         private_tests=private,
+        checker=Checker(numbers_alike=True),
         limits=limits,
         difficulty=difficulty,
         tags=tags,

@@ -9,7 +9,7 @@ from typing import Any
 from codeenv.problems.plain import PlainDataError, to_json
 from codeenv.problems.problem import CallTest, CodeTest, ProblemError, Test
 
-__all__ = ["assert_to_test", "called_function", "listed_tests"]
+__all__ = ["assert_to_test", "called_function", "import_lines", "listed_tests"]
 
 
 def assert_to_test(source: str, entry_point: str, setup: str = "") -> Test:
@@ -47,6 +47,11 @@ def called_function(asserts: Sequence[str], solution: str) -> str:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in defined:
                 return node.func.id
     raise ProblemError(f"field 'test_list' calls none of the functions {', '.join(defined) or '(none)'} of field 'code'")
+
+
+def import_lines(code: str) -> list[str]:
+    """Return the import statements at the top level of a program."""
+    return [ast.unparse(node) for node in ast.parse(code).body if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
 def listed_tests(code: str) -> list[tuple[tuple[Any, ...], Any]] | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from codeenv.problems.loaders.io_pairs import entry_of, pairs_to_tests, python_source, shown_first
 from codeenv.problems.loaders.tables import Row, build, text_list
-from codeenv.problems.problem import Problem, ProblemError
+from codeenv.problems.problem import Checker, Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
 
@@ -67,6 +67,7 @@ def _problem(row: Row, name: str, statement: str, cases: Any, solutions: list[st
         starter_code=starter,
         public_tests=public,
         private_tests=private,
+        checker=Checker(numbers_alike=True),
         source=source,
         correct_solutions=tuple(python_source(solution) for solution in solutions),
     )

@@ -53,7 +53,7 @@ def _problem(row: Row) -> Problem:
         starter_code=plain.starter_code,
         public_tests=public or plain.public_tests,
         private_tests=private,
-        checker=Checker(kind="float", absolute=tolerance),
+        checker=Checker(kind="float", absolute=tolerance, numbers_alike=True),
         tags=("function",),
         source="humaneval+",
         license="Apache-2.0",

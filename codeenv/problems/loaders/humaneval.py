@@ -1,10 +1,11 @@
 """HumanEval (arXiv 2107.03374): complete a function from its signature and docstring.
 
-Public tests are the examples in the docstring that parse as calls with literal results: 152 of the 164 problems have at least
+Public tests are the examples in the docstring that parse as calls with literal results: 154 of the 164 problems have at least
 one. The private test is the data set's `check(candidate)`. A problem without a public test has nothing to show as feedback, so
 the first valid submission is judged on the private test and ends the episode.
 
-Nine examples in six docstrings contradict the canonical solution or compare unlike types; they are left out by name below.
+Six examples in four docstrings contradict the canonical solution; they are left out by name below. Returned numbers are compared
+as `==` does, since the private test does so.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from codeenv.errors import MissingExtraError
 from codeenv.problems.examples import docstring_examples
 from codeenv.problems.jsonl import JsonlRows
 from codeenv.problems.mapped import checked_rows
-from codeenv.problems.problem import CodeTest, Problem
+from codeenv.problems.problem import Checker, CodeTest, Problem
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
 
@@ -26,7 +27,7 @@ __all__ = ["CONTRADICTED_EXAMPLES", "load_humaneval", "problem_from_row"]
 CONTRADICTED_EXAMPLES: Mapping[str, frozenset[str]] = {
     "HumanEval/47": frozenset({"([-10, 4, 6, 1000, 10, 20],)"}),  # says 15.0; the median is 8.0
     "HumanEval/116": frozenset({"([1, 5, 2, 3, 4],)", "([-2, -3, -4, -5, -6],)"}),  # sorted by value, not by number of ones
-    "HumanEval/130": frozenset({"(1,)", "(4,)", "(3,)"}),  # prose of the recurrence; the value of tri(3) mixes int and float
+    "HumanEval/130": frozenset({"(1,)", "(4,)"}),  # parts of the recurrence, not results
     "HumanEval/148": frozenset({"('Earth', 'Mercury')"}),  # ("Venus") is a text, the result is a tuple
 }
 """Arguments, as `repr`, of the examples whose stated result the canonical solution does not return."""
@@ -65,6 +66,7 @@ def problem_from_row(row: Mapping[str, Any] | bytes) -> Problem:
         starter_code=prompt,
         public_tests=tuple(test for test in docstring_examples(prompt, entry_point) if repr(test.args) not in wrong),
         private_tests=(CodeTest(fields["test"].strip() + "\n"),),
+        checker=Checker(numbers_alike=True),
         tags=("function",),
         source="humaneval",
         license="MIT",

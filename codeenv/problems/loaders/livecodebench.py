@@ -18,7 +18,7 @@ from codeenv.problems.loaders.cruxeval import answer_problem, literal
 from codeenv.problems.loaders.io_pairs import entry_of
 from codeenv.problems.loaders.safe_pickle import load_plain_pickle
 from codeenv.problems.loaders.tables import Row, build, text_list
-from codeenv.problems.problem import CallTest, Problem, ProblemError, StdioTest, Test
+from codeenv.problems.problem import CallTest, Checker, Problem, ProblemError, StdioTest, Test
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
 
@@ -86,6 +86,7 @@ def _generation(row: Row) -> Problem:
         starter_code=starter,
         public_tests=public,
         private_tests=private,
+        checker=Checker(numbers_alike=True),
         difficulty=_LEVELS.get(level),
         tags=tuple(str(tag) for tag in (row.get("platform"), level, str(row.get("contest_date") or "")[:10]) if tag),
         source="livecodebench",

@@ -7,7 +7,7 @@ Splits of MBPP are by task number as published: 1-10 prompt, 11-510 test, 511-60
 
 from __future__ import annotations
 
-from codeenv.problems.loaders.asserts import assert_to_test, called_function, listed_tests
+from codeenv.problems.loaders.asserts import assert_to_test, called_function, import_lines, listed_tests
 from codeenv.problems.loaders.tables import Row, build, text_list
 from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, Test
 from codeenv.problems.problem_set import ProblemSet
@@ -42,6 +42,7 @@ def _mbpp(row: Row) -> Problem:
         raise ProblemError("field 'test_list' is empty; a task needs at least one assert")
     setup = "\n".join(text_list(row["test_imports"])) if "test_imports" in row else (row.get("test_setup_code") or "")
     entry_point = called_function(asserts, row["code"])
+    setup = "\n".join(dict.fromkeys([*import_lines(row["code"]), *setup.splitlines()]))  # asserts rely on the solution's imports
     tests = [assert_to_test(source, entry_point, setup) for source in asserts]
     challenge = [assert_to_test(source, entry_point, setup) for source in row.get("challenge_test_list") or ()]
     text = row["prompt"] if "prompt" in row else row["text"]
@@ -52,7 +53,7 @@ def _mbpp(row: Row) -> Problem:
         entry_point=entry_point,
         public_tests=(tests[0],),
         private_tests=(*tests[1:], *challenge) or (tests[0],),
-        checker=Checker(kind="float", absolute=1e-6),
+        checker=Checker(kind="float", absolute=1e-6, numbers_alike=True),
         tags=("function",),
         source="mbpp",
         license="CC-BY-4.0",
@@ -71,6 +72,7 @@ def _mbpp_plus(row: Row) -> Problem:
         asserts = text_list(row["test_list"])
         setup = "\n".join(text_list(row.get("test_imports")))
         full, entry_point = solution, called_function(asserts, solution)
+        setup = "\n".join(dict.fromkeys([*import_lines(solution), *setup.splitlines()]))
         public = tuple(assert_to_test(source, entry_point, setup) for source in asserts)
         pairs = listed_tests(row["test"])
         private = tuple(CallTest(args, {}, value) for args, value in pairs) if pairs else (CodeTest(row["test"]),)
@@ -82,7 +84,7 @@ def _mbpp_plus(row: Row) -> Problem:
         entry_point=entry_point,
         public_tests=public,
         private_tests=private,
-        checker=Checker(kind="float", absolute=float(row.get("atol") or 0) or 1e-6),
+        checker=Checker(kind="float", absolute=float(row.get("atol") or 0) or 1e-6, numbers_alike=True),
         tags=("function",),
         source="mbpp+",
         license="Apache-2.0",

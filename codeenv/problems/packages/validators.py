@@ -52,7 +52,7 @@ def checker_from_flags(flags: tuple[str, ...]) -> Checker:
     """Return the checker that the flags of the default validator ask for.
 
     >>> checker_from_flags(("float_tolerance", "1e-6", "case_sensitive"))
-    Checker(kind='float', absolute=1e-06, relative=1e-06, case_sensitive=True, program=None)
+    Checker(kind='float', absolute=1e-06, relative=1e-06, case_sensitive=True, program=None, numbers_alike=False)
     """
     values = {"absolute": 0.0, "relative": 0.0}
     case_sensitive = space_sensitive = False
