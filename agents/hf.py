@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
@@ -24,7 +25,7 @@ class HuggingFaceAgent:
     The extras of a response hold `tokens`, `logprobs` (of the distribution drawn from) and `pieces` (the tokens as text).
 
     Args:
-        model: folder or hub name; or pass a loaded `model_object` and `tokenizer`.
+        model: folder, hub name or .gguf file; or pass a loaded `model_object` and `tokenizer`.
         device: `cpu`, `cuda`, ...
         dtype: `auto`, `float32`, `bfloat16`, ...
         temperature, top_p, max_tokens, max_context: see `Sampling`.
@@ -54,8 +55,9 @@ class HuggingFaceAgent:
             if not model:
                 raise CodeenvError("the hf agent needs a model; give a folder or a hub name as --agent-options model=NAME")
             try:
-                tokenizer = AutoTokenizer.from_pretrained(model)
-                model_object = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+                place, gguf = (str(Path(model).parent), {"gguf_file": Path(model).name}) if model.endswith(".gguf") else (model, {})
+                tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
+                model_object = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **gguf)
             except (OSError, ValueError) as error:
                 raise CodeenvError(f"cannot load the model {model!r}: {str(error).splitlines()[0]}") from None
         self._model: PreTrainedModel = model_object.to(device).eval()  # type: ignore[arg-type]

@@ -1,0 +1,30 @@
+# A notebook-style script: run it in cells, or whole. It makes a run, reads it back and asks questions of it.
+
+# %% A run of a scripted agent on ten problems, three episodes each
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from codeenv import rollout
+from codeenv.evaluation.behaviour import facts_of
+from codeenv.evaluation.records import load_run
+from codeenv.evaluation.summary import summarise
+
+folder = Path(tempfile.mkdtemp()) / "run"
+rollout("codeenv/Procedural-v0", "ignores-feedback", episodes=30, limit=10, out=folder)
+
+# %% The numbers, with their 95 % intervals over problems
+run = load_run(folder)
+summary = summarise(run)
+for turn, estimate in enumerate(summary.solved_at, start=1):
+    print(f"solved by turn {turn}: {estimate.value:.2f} ({estimate.low:.2f} to {estimate.high:.2f})")
+
+# %% Which verdicts follow which?
+steps = facts_of(run.episodes, run.problems)
+print(Counter((fact.before, fact.after) for fact in steps))
+
+# %% One episode as the agent saw it
+episode = next(episode for episode in run.episodes if len(episode.turns) > 1)
+print(episode.problem_id, [turn.verdict for turn in episode.turns])
+print(run.problems[episode.problem_id].statement)
+print(episode.turns[0].source)

@@ -1,0 +1,61 @@
+"""The examples run as they are described."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SERVER = Path(__file__).parent / "rollout" / "chat_server.py"
+
+
+def run(arguments, folder, **extra):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENAI_API_KEY": "none", **extra}
+    done = subprocess.run([sys.executable, *map(str, arguments)], cwd=folder, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_own_problems_are_judged_and_rolled_out(tmp_path):
+    out = run([EXAMPLES / "own_problems.py"], tmp_path)
+    assert "['accepted', 'wrong_answer', 'wrong_answer']" in out
+    assert out.endswith("solved: True reward: 1.0\n")
+
+
+def test_a_run_is_read(tmp_path):
+    out = run([EXAMPLES / "read_a_run.py"], tmp_path)
+    assert "solved by turn 3: " in out
+
+
+def test_five_lines_are_benchmarked_and_the_private_tests_see_through_them(tmp_path):
+    bench = ["-m", "codeenv", "bench", "feedback", "--env", "codeenv/HumanEval-v0", "--limit", "12", "--rollouts", "1"]
+    options = ["--arms", "true,random", "--agent", "five_lines:Parrot", "--out", tmp_path / "out", "--json"]
+    result = json.loads(run([*bench, *options], EXAMPLES))
+    true = result["arms"]["true"]
+    assert true["public_rate"]["value"] > 0.6
+    assert true["solve_rate"]["value"] < 0.2
+    assert result["arms"]["random"]["public_rate"]["value"] < 0.2
+    assert all(point["lands"] for point in result["known_points"])
+    assert (tmp_path / "out" / "report.html").stat().st_size > 50_000
+
+
+def test_a_chat_model_is_rolled_out(tmp_path):
+    pytest.importorskip("openai", reason="needs the extra openai")
+    server = subprocess.Popen([sys.executable, str(SERVER)], stdout=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{server.stdout.readline().strip()}/v1"
+        out = run([EXAMPLES / "chat_model.py", "steady", url, tmp_path / "run"], tmp_path)
+    finally:
+        server.kill()
+        server.wait()
+    assert "of 8 solved; 0 could not be finished" in out
+    assert (tmp_path / "run" / "report.html").exists()
+
+
+def test_training_runs_from_python(tmp_path):
+    pytest.importorskip("torch", reason="needs the extra agents")
+    out = run([EXAMPLES / "train.py"], tmp_path)
+    assert "after   true         solved" in out
