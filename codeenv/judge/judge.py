@@ -19,9 +19,11 @@ from codeenv.judge.cache import ExecutionCache
 from codeenv.judge.jobs import BatchJob, Job, SingleJob, report_from
 from codeenv.judge.outcomes import Outcome, call_outcome
 from codeenv.judge.prepared import Preparations, Prepared, PreparedTest, Which, call_input
+from codeenv.judge.tracing import Tracer, checked_mode
 from codeenv.judge.verdict import Report, Verdict
 from codeenv.problems.problem import Problem
 from codeenv.sandbox.levels import open_pool
+from codeenv.sandbox.pool import Pool
 from codeenv.sandbox.units import Unit, WorkerLost
 
 __all__ = ["MAX_SOURCE_BYTES", "Judge", "JudgeRequest", "JudgeStats"]
@@ -101,11 +103,12 @@ class Judge:
         self.isolation = isolation
         self.workers = workers
         self._pool, self.isolation_level = open_pool(sandbox, workers, **options)
+        self._tracer = Tracer(lambda: open_pool(sandbox, 1, tracing=True, **options)[0])
         self.cache = cache
         self._prepared = Preparations()
         self._stats = JudgeStats()
         self._lock = threading.Lock()
-        self._closer = weakref.finalize(self, self._pool.close)
+        self._closer = weakref.finalize(self, _close, self._pool, self._tracer)
 
     def __enter__(self) -> Judge:
         return self
@@ -123,7 +126,12 @@ class Judge:
         with self._lock:
             stats = self._stats
             return JudgeStats(
-                stats.requests, stats.cache_hits, stats.executions, self._pool.cpu_s, stats.judge_cpu_s, stats.retries
+                stats.requests,
+                stats.cache_hits,
+                stats.executions,
+                self._pool.cpu_s + self._tracer.cpu_s,
+                stats.judge_cpu_s,
+                stats.retries,
             )
 
     def judge(self, problem: Problem, source: str, tests: Which = "all", trace: str = "off") -> Report:
@@ -136,6 +144,7 @@ class Judge:
         batch = self.isolation == "batch"
         reports: list[Report | None] = []
         waiting: list[tuple[int, JudgeRequest, Prepared]] = []
+        wanted: list[tuple[int, str, str, Prepared]] = []
         hits = 0
         for position, request in enumerate(requests):
             prepared = self._prepared.get(request.problem, request.tests)
@@ -150,10 +159,14 @@ class Judge:
             reports.append(report)
             if report is None:
                 waiting.append((position, request, prepared))
+            if request.trace != "off":
+                wanted.append((position, request.source, checked_mode(request.trace), prepared))
         executed = 0
         if waiting:
             executed = self._run(waiting, reports)
         done = [report for report in reports if report is not None]
+        if wanted:
+            self._tracer.add(wanted, done)
         with self._lock:
             self._stats.requests += len(requests)
             self._stats.cache_hits += hits
@@ -257,3 +270,8 @@ class Judge:
                 verdicts.append((Verdict.ACCEPTED if answer.value else Verdict.WRONG_ANSWER, ""))
         missing = (Verdict.JUDGE_ERROR, f"the problem's checker program failed: {call_outcome(runs[0], unit).error}")
         return verdicts + [missing] * (len(pairs) - len(verdicts))
+
+
+def _close(pool: Pool, tracer: Tracer) -> None:
+    pool.close()
+    tracer.close()

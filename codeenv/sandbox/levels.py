@@ -46,6 +46,7 @@ def open_pool(
     interpreter: str | None = None,
     packages: Sequence[str] = ("numpy",),
     trusted: bool = False,
+    tracing: bool = False,
     **settings: Any,
 ) -> tuple[Pool, str]:
     """Return a pool of workers and the name of its isolation level. Workers start when first needed.
@@ -55,6 +56,7 @@ def open_pool(
         workers: most workers at a time.
         interpreter: path of the CPython (3.9 or newer) that runs submissions; the judge's own by default.
         packages: packages that submissions may import; those that the interpreter lacks are left out.
+        tracing: the workers can also record runs.
         trusted: the submissions are trusted; needed for the level `rlimits`, which protects nothing.
 
     Raises:
@@ -72,7 +74,12 @@ def open_pool(
     if settings:
         raise SandboxError(f"{next(iter(settings))!r} is not a setting of sandbox {sandbox!r}")
     path = interpreter or sys.executable
-    config = WorkerConfig(level=level, interpreter=path, packages=package_places(tuple(packages), path))
+    config = WorkerConfig(
+        level=level,
+        interpreter=path,
+        packages=package_places(tuple(packages), path),
+        tracing=_tracing_folder() if tracing else "",
+    )
     start, key = (lambda: Worker(config)), (level, path)
     return Pool(lambda: _tested_worker(start, level, key), workers), level
 
@@ -112,6 +119,10 @@ def check(level: str, interpreter: str | None = None) -> str:
     except (SandboxError, WorkerLost) as error:
         return str(error)
     return ""
+
+
+def _tracing_folder() -> str:
+    return str(Path(__file__).resolve().parent.parent / "trace")
 
 
 _FIND = """

@@ -28,7 +28,7 @@ __all__ = [
 
 _DOUBLE = struct.Struct("<d")
 
-Kind: TypeAlias = Literal["stdio", "call", "code", "stdio-batch", "call-batch"]
+Kind: TypeAlias = Literal["stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace"]
 
 
 class SandboxError(CodeenvError):
@@ -52,6 +52,7 @@ class Unit:
         tests: the inputs.
         needed: in a batch, how many of the first tests must have a result even if one before them ends the process.
         prelude: for `code`, trusted source that runs before the test code.
+        mode: for `-trace`, the recorder's mode; the recorder's buffer comes back as the run's value.
         time_s, memory, output: CPU seconds, bytes of address space, and bytes of each stream, a test.
     """
 
@@ -64,6 +65,7 @@ class Unit:
     time_s: float = 10.0
     memory: int = 1 << 30
     output: int = 1 << 24
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +156,8 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
         extra: Any = None
         if unit.kind == "code":
             extra = (place(unit.prelude), max(memory, (1 << 30) + base_memory), max(unit.output, 1 << 24))
+        elif unit.kind.endswith("-trace"):
+            extra = unit.mode
         elif unit.kind.endswith("-batch"):
             extra = unit.needed or len(unit.tests)
         rows.append(

@@ -66,6 +66,7 @@ class WorkerConfig:
         interpreter: the CPython that runs submissions.
         packages: (folder or file, name) of packages that submissions may import.
         modules: what the worker imports beforehand.
+        tracing: folder of the tracing package, for a worker that records runs.
         environment: environment variables that submissions see.
     """
 
@@ -73,6 +74,7 @@ class WorkerConfig:
     interpreter: str = sys.executable
     packages: tuple[tuple[str, str], ...] = ()
     modules: tuple[str, ...] = MODULES
+    tracing: str = ""
     environment: dict[str, str] = field(default_factory=lambda: {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
 
 
@@ -115,6 +117,7 @@ class Worker:
                 "level": config.level,
                 "packages": list(config.packages),
                 "modules": list(config.modules),
+                "tracing": config.tracing,
                 "environment": dict(config.environment),
             },
             2,

@@ -16,7 +16,7 @@ import struct
 import sys
 from typing import Any, NoReturn
 
-from . import child, landlock, namespaces, seccomp, syscalls, zygote
+from . import child, landlock, namespaces, seccomp, syscalls, traced, zygote
 
 _CONTROL, _REQUEST, _REPLY = 100, 101, 102
 _WARM_UP = """
@@ -91,6 +91,7 @@ def _confine(config: dict[str, Any]) -> NoReturn:
             importlib.import_module(name)
         except ImportError:
             continue
+    recorder = traced.load(config["tracing"]) if config["tracing"] else None
     base = _address_space()
     stdlib = os.path.dirname(os.path.realpath(os.__file__))
     sys.path[:] = [path for path in sys.path if os.path.isdir(path) and not path.endswith(("site-packages", "dist-packages"))]
@@ -112,7 +113,7 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     filtered = level != "rlimits"
     arch = syscalls.machine()
     extra = seccomp.Filter(arch, *seccomp.child_filter(arch)) if filtered else None
-    worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, extra, level == "namespaces")
+    worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, extra, level == "namespaces", recorder)
     if filtered:
         seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
     _warm_up()

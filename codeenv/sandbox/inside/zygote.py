@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from . import calls, child
+from . import calls, child, traced
 from .syscalls import libc
 
 MESSAGE = struct.Struct("<QQ")
@@ -34,13 +34,16 @@ EXITED, SIGNALLED, CPU_LIMIT, IDLE_LIMIT = range(4)
 
 _SLICE_S = 0.25
 
+_Ended = tuple[int, int, Any]  # reason, code, resource usage
+
 
 class Zygote:
     """The loop over units. Descriptors: `control` socket, `request` and `reply` files shared with the judge, own files for
     children.
     """
 
-    def __init__(self, control: int, request: int, reply: int, load_filter: Any, alone: bool) -> None:
+    def __init__(self, control: int, request: int, reply: int, load_filter: Any, alone: bool, recorder: Any = None) -> None:
+        self.recorder = recorder
         self.control = control
         self.request = request
         self.reply = reply
@@ -95,6 +98,9 @@ class Zygote:
                     return
                 first = done + 1  # the test that ended the child has had its turn
             return
+        if kind.endswith("-trace"):
+            self._traced_run(number, job, extra, kind == "call-trace")
+            return
         for index in range(len(tests)):
             save = len(tests) > 1 and index == 0
             if kind == "stdio":
@@ -108,6 +114,13 @@ class Zygote:
             if not self._compiled():
                 return
 
+    def _traced_run(self, number: int, job: child.Job, mode: str, calls: bool) -> None:
+        """Run the only test of a unit under the recorder; its buffer goes where a value would."""
+        self._fill(self.stdin, *job.tests[0]) if not calls else _empty(self.stdin)
+        _empty(self.other)
+        os.ftruncate(self.other, self.recorder.buffer_size(mode))
+        self._run(number, 0, job, partial(traced.run, job, 0, self.recorder, mode, self.other, calls), left=self.other)
+
     def _compiled(self) -> bool:
         return os.fstat(self.code).st_size > 0
 
@@ -116,17 +129,20 @@ class Zygote:
         _copy(target, self.request, offset, length)
         os.lseek(target, 0, 0)
 
-    def _run(self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], batch: bool = False) -> tuple[int, int]:
+    def _run(
+        self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], batch: bool = False, left: int = -1
+    ) -> tuple[int, int]:
         """Fork and watch a child, append its entry and output; return the first test without a record, and the status."""
         for file in (self.stdout, self.stderr, self.value):
             _empty(file)
         started = time.monotonic()
         pid = self._fork([self.stdin, self.stdout, self.stderr, self.value], run)
-        reason, code, usage = self._watch(pid, job.cpu_s, batch)
+        ended = self._watch(pid, job.cpu_s, batch)
         if self.filter is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self._append(number, index, job, reason, code, usage, time.monotonic() - started, len(job.tests) if batch else 1)
+        self._append(number, index, job, ended, time.monotonic() - started, job.output * len(job.tests) if batch else 0, left)
+        code = ended[1]
         return (self._next_test(index) if batch and code != child.BATCH_DONE else len(job.tests)), code
 
     def _next_test(self, first: int) -> int:
@@ -199,25 +215,17 @@ class Zygote:
         return os.wait4(pid, 0)[2]
 
     def _append(
-        self, number: int, index: int, job: child.Job, reason: int, code: int, usage: Any, wall: float, times: int = 1
+        self, number: int, index: int, job: child.Job, ended: _Ended, wall: float, most: int = 0, value: int = -1
     ) -> None:
-        sizes = [min(os.fstat(file).st_size, job.output * times + 64) for file in (self.value, self.stdout, self.stderr)]
-        self.entries.append(
-            ENTRY.pack(
-                number,
-                index,
-                reason,
-                self._compiled(),
-                code,
-                usage.ru_utime + usage.ru_stime,
-                wall,
-                usage.ru_maxrss,
-                self.position,
-                *sizes,
-            )
-        )
+        """Add the entry of a run and what it left: at most `most` bytes of each stream, `value` in place of the value file."""
+        reason, code, usage = ended
+        files = (self.value if value < 0 else value, self.stdout, self.stderr)
+        sizes = [min(os.fstat(file).st_size, (most or job.output) + 64) for file in files]
+        cpu = usage.ru_utime + usage.ru_stime
+        place = (self.position, *sizes)
+        self.entries.append(ENTRY.pack(number, index, reason, self._compiled(), code, cpu, wall, usage.ru_maxrss, *place))
         os.lseek(self.reply, self.position, 0)
-        for file, size in zip((self.value, self.stdout, self.stderr), sizes):
+        for file, size in zip(files, sizes):
             if size:
                 _copy(self.reply, file, 0, size)
                 self.position += size
@@ -258,7 +266,7 @@ class Zygote:
         wall = time.monotonic() - started
         if not phase:  # the submission did not compile: its record is the one that counts
             self.value, self.other = self.other, self.value
-        self._append(number, index, job, reason, code, usage, wall)
+        self._append(number, index, job, (reason, code, usage), wall)
 
     def _watch_two(self, tester: int, candidate: int, cpu_s: float) -> tuple[int, int, Any, bool]:
         """Wait for the test code; the submission's CPU time counts against the limit, the test code's against ten times that."""
