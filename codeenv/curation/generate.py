@@ -17,6 +17,7 @@ from typing import Any
 from codeenv.curation.coverage import line_coverage
 from codeenv.curation.findings import test_key
 from codeenv.curation.mutants import mutants
+from codeenv.curation.second_run import reseeded
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest, Report, Verdict
 from codeenv.problems.plain import PlainDataError, to_json
@@ -158,7 +159,7 @@ def _answered(problem: Problem, candidates: Sequence[CallTest], reference: str, 
     if not candidates:
         return []
     asked = replace(problem, public_tests=(), private_tests=tuple(candidates))
-    first, second = judge.judge_many([JudgeRequest(asked, reference), JudgeRequest(asked, reference)])
+    first, second = judge.judge_many([JudgeRequest(asked, reference), JudgeRequest(asked, reseeded(reference))])
     answered = []
     for one, two in zip(first.results, second.results, strict=False):
         if one.verdict in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER) and one.output == two.output:

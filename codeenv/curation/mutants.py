@@ -38,8 +38,8 @@ def mutants(source: str, limit: int = 50) -> list[str]:
             text = ast.unparse(ast.fix_missing_locations(other))
             if text != original:
                 found.setdefault(text)
-    texts = list(found)
-    step = max(1, -(-len(texts) // limit))
+    texts = list(found) if limit > 0 else []
+    step = max(1, -(-len(texts) // max(1, limit)))
     return texts[::step]
 
 

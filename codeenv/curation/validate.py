@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from codeenv.curation.findings import Finding, static_findings
+from codeenv.curation.second_run import reseeded
 from codeenv.judge import Judge, JudgeRequest, Report, Verdict
 from codeenv.problems.problem import Problem
 
@@ -40,7 +41,7 @@ class Validation:
 def validate(problems: Iterable[Problem], judge: Judge, solutions: int = 3) -> Iterator[Validation]:
     """Validate problems, a few at a time.
 
-    Each correct solution is judged twice, in processes of their own: it must pass, and print and return the same both times. Each
+    Each correct solution is judged twice, with another random seed: it must pass, and print and return the same both times. Each
     incorrect solution must fail.
 
     Args:
@@ -58,7 +59,7 @@ def validate(problems: Iterable[Problem], judge: Judge, solutions: int = 3) -> I
             ):
                 for index, source in enumerate(sources):
                     for run in range(runs):
-                        requests.append(JudgeRequest(problem, source))
+                        requests.append(JudgeRequest(problem, reseeded(source) if run else source))
                         owners.append((position, kind, index, run))
         reports = dict(zip(owners, judge.judge_many(requests), strict=True))
         for position, problem in enumerate(chunk):
@@ -106,7 +107,8 @@ def _validation(problem: Problem, reports: dict[tuple[str, int, int], Report]) -
         if report.verdict is Verdict.JUDGE_ERROR:
             findings.append(Finding(problem.id, "judge_error", f"it could not be judged: {_reason(report)}"))
             break
-    disagreeing = _rejected_by_all(correct)
+    steady = [first for first, second in zip(correct, again, strict=True) if _trace(first) == _trace(second)]
+    disagreeing = _rejected_by_all(steady)
     for index in disagreeing:
         detail = f"test {index} disagrees with every reference, which agree with each other"
         findings.append(Finding(problem.id, "test_disagrees", detail, test=index))
