@@ -15,7 +15,7 @@ from codeenv.cli.progress import Bar
 from codeenv.cli.rollout import parse_options
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.bench import BenchResult, run_bench
-from codeenv.evaluation.bench_report import arms_table, bench_tables, columns_of, known_table, text_table
+from codeenv.evaluation.bench_report import arms_table, bench_cards, bench_tables, columns_of, known_table, text_table
 from codeenv.evaluation.report import write_report
 from codeenv.judge import Judge
 from codeenv.rollout import RolloutResult, env_problems, load_agent
@@ -70,6 +70,7 @@ def main(
     folder = Path(out or Path("runs") / ("bench-" + agent.replace(":", "-").replace("/", "-")))
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise CodeenvError(f"{str(folder)!r} is not empty; use --resume to go on with it, or choose another --out")
+    options = parse_options(agent_options)
     chosen = [name.strip() for name in arms.split(",") if name.strip()]
     with (
         Judge(sandbox="local", workers=workers or os.cpu_count() or 1) as judge,
@@ -81,14 +82,31 @@ def main(
             bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}")
 
         result = run_bench(
-            problems, load_agent(agent, parse_options(agent_options)), folder, config=config, arms=chosen, rollouts=rollouts, judge=judge, seed=seed, resume=resume,
-            known_points=known_points, concurrency=concurrency, agent_timeout_s=agent_timeout_s, env=env,
-            header={"agent": agent, "agent_options": parse_options(agent_options), "split": split, "limit": limit}, on_progress=show,
-        )  # fmt: skip
+            problems,
+            load_agent(agent, options),
+            folder,
+            config=config,
+            arms=chosen,
+            rollouts=rollouts,
+            judge=judge,
+            seed=seed,
+            resume=resume,
+            known_points=known_points,
+            concurrency=concurrency,
+            agent_timeout_s=agent_timeout_s,
+            env=env,
+            header={"agent": agent, "agent_options": options, "split": split, "limit": limit},
+            on_progress=show,
+        )
+    each = f"{rollouts} rollout{'s' if rollouts > 1 else ''} of up to {config.turn_limit} turns"
     page = write_report(
-        result.runs, folder / "report.html", title=f"Feedback use: {agent}", tables=bench_tables(result),
-        subtitle=f"{len(problems)} problems of {env}, {rollouts} rollouts of up to {config.turn_limit} turns in each arm.",
-    )  # fmt: skip
+        result.runs,
+        folder / "report.html",
+        title=f"Feedback use: {agent}",
+        subtitle=f"{len(problems)} problems of {env}, {each} in each arm.",
+        tables=bench_tables(result),
+        cards=bench_cards(result),
+    )
     if as_json:
         print(json.dumps({**result.to_dict(), "report": str(page)}))
     else:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from codeenv.evaluation.bench import BenchResult
 from codeenv.evaluation.intervals import Estimate, McNemar
-from codeenv.evaluation.report import Cell, Table
+from codeenv.evaluation.report import Card, Cell, Table
 
-__all__ = ["arms_table", "bench_tables", "known_table", "text_table"]
+__all__ = ["arms_table", "bench_cards", "bench_tables", "known_table", "text_table"]
 
 
 def arms_table(result: BenchResult) -> Table:
@@ -54,6 +54,15 @@ def known_table(result: BenchResult) -> Table | None:
 def bench_tables(result: BenchResult) -> list[Table]:
     """Return the tables of a benchmark's page."""
     return [table for table in (arms_table(result), known_table(result)) if table is not None]
+
+
+def bench_cards(result: BenchResult) -> list[Card]:
+    """Return feedback utilisation as the first number of the page."""
+    used = result.utilisation
+    if used is None:
+        return []
+    gain = used.difference
+    return [Card(f"{gain.value:+.1%}", f"feedback utilisation, true minus {used.second}", f"{gain.low:+.1%} to {gain.high:+.1%}")]
 
 
 def text_table(table: Table) -> str:

@@ -14,7 +14,7 @@ from codeenv.trace.events import Event, Trace
 from codeenv.trace.inline import ending
 from codeenv.trace.targets import covered_lines
 
-__all__ = ["stepper_fragment", "stepper_html"]
+__all__ = ["stepper_data", "stepper_fragment", "stepper_html"]
 
 OUTPUT_CHARS = 20_000
 """Characters of output that are shown, half from the start and half from the end."""
@@ -31,7 +31,7 @@ def stepper_fragment(trace: Trace, source: str, stdout: str = "") -> str:
     here = Path(__file__)
     style = here.with_name("stepper.css").read_text("utf-8")
     script = here.with_name("stepper.js").read_text("utf-8")
-    data = json.dumps(_data(trace, source, stdout), separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(stepper_data(trace, source, stdout), separators=(",", ":")).replace("<", "\\u003c")
     return (
         f'<div class="codeenv-stepper" tabindex="0"><style>{style}</style>'
         f'<script type="application/json">{data}</script><script>{script}</script></div>'
@@ -48,7 +48,8 @@ def stepper_html(trace: Trace, source: str, stdout: str = "", title: str = "trac
     )
 
 
-def _data(trace: Trace, source: str, stdout: str) -> dict[str, Any]:
+def stepper_data(trace: Trace, source: str, stdout: str = "") -> dict[str, Any]:
+    """Return what `stepper.js` shows, JSON-ready; a page that draws steppers on demand keeps this and the script once."""
     functions = trace.functions()
     parents = {event.frame: int(event.extra.get("parent", 0)) for event in trace.events if event.kind == "c"}
     lines = covered_lines(trace, source)

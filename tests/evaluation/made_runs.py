@@ -34,7 +34,7 @@ def program(number, style=0):
     return f"def f(x):\n    {body}\n"
 
 
-def judged(problem, letters, source, public):
+def judged(problem, letters, source, public, trace=None):
     """Return the report of a program whose tests have these verdicts, one letter each."""
     first = 0 if public else len(problem.public_tests)
     if letters in ("c", "n"):
@@ -45,7 +45,7 @@ def judged(problem, letters, source, public):
         wanted = problem.tests("all")[index].expected
         error = "Traceback (most recent call last):\n  ...\nTypeError: unsupported operand" if letter == "r" else ""
         output = {"a": repr(wanted), "w": repr(wanted + 1)}.get(letter, "")
-        results.append(TestResult(index, public, verdict, 0.01, 10.0, output, error))
+        results.append(TestResult(index, public, verdict, 0.01, 10.0, output, error, trace if letter != "a" else None))
     return Report(problem.id, combined_verdict(results), tuple(results), isolation="namespaces")
 
 

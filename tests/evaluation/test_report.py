@@ -4,12 +4,14 @@ import re
 
 import pytest
 from browser import CHROMIUM, Browser
-from made_runs import make_episode, make_problem, random_episodes, write_run
+from made_runs import judged, make_episode, make_problem, random_episodes, write_run
 
+from codeenv.episode import EnvConfig, Episode
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.intervals import Estimate
 from codeenv.evaluation.report import Curve, Series, Table, write_report
 from codeenv.evaluation.report.figures import nice_ticks
+from codeenv.submission import fence
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
 
@@ -90,6 +92,32 @@ def test_an_episode_shows_the_statement_the_changes_the_tests_and_the_feedback(t
     assert cells == ["f(5)", "9", "10"]
     assert "</script><img" in browser.evaluate("document.querySelector('#turn-1 .code').textContent")
     assert not browser.evaluate("Boolean(document.querySelector('#episode img'))")
+
+
+TRACE = """\
+{"v":1,"py":"3.11","mode":"bounded","src_sha":"7d55c51d845b8235","K":3,"calls":4,"caps":[2,8,118]}
+[0,"c",1,1,{"x":"1"},{"fn":"f","parent":0}]
+[1,"l",2,1,{"y":"2"}]
+[2,"r",3,1,{},{"value":"'<b>2</b>'"}]
+{"cov":[1,2,3],"uncov":[],"branch":{},"dropped":0,"end":"ok","exc":null,"final":{},"note":""}
+"""
+
+
+@in_browser
+def test_an_episode_steps_through_its_trace(tmp_path, browser):
+    problem = make_problem(4)
+    source = "def f(x):\n    y = x + 1\n    return y\n"
+    episode = Episode(problem, EnvConfig(turn_limit=1))
+    episode.advance(fence(source), source, judged(problem, "wa", source, True, TRACE), None)
+    path = write_report([write_run(tmp_path / "run", [episode], 1)], tmp_path / "r.html")
+    browser.open(path.as_uri() + "#/episode/0/0")
+    browser.wait("document.querySelector('.codeenv-stepper .cs-what')?.textContent.includes('f is called')")
+    browser.evaluate(
+        "[...document.querySelectorAll('.codeenv-stepper button')].find((b) => b.textContent.includes('forward')).click()"
+    )
+    assert browser.evaluate("document.querySelector('.cs-line.cs-now').textContent") == "2    y = x + 1"
+    assert "y" in browser.evaluate("document.querySelector('.cs-frames').innerText")
+    assert not browser.evaluate("Boolean(document.querySelector('.codeenv-stepper b'))")
 
 
 @in_browser

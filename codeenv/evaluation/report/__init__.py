@@ -3,7 +3,7 @@
 `write_report` makes it from run folders, and from tables and curves of the caller's. The page needs no network.
 """
 
-from codeenv.evaluation.report.data import Cell, Curve, ReportData, Series, Table
+from codeenv.evaluation.report.data import Card, Cell, Curve, ReportData, Series, Table
 from codeenv.evaluation.report.page import render_report, write_report
 
-__all__ = ["Cell", "Curve", "ReportData", "Series", "Table", "render_report", "write_report"]
+__all__ = ["Card", "Cell", "Curve", "ReportData", "Series", "Table", "render_report", "write_report"]

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.intervals import Estimate
 
-__all__ = ["Cell", "Curve", "Figure", "ReportData", "Series", "Table"]
+__all__ = ["Card", "Cell", "Curve", "Figure", "ReportData", "Series", "Table"]
 
 Cell: TypeAlias = "str | int | float | Estimate | None"
 """A table cell; an `Estimate` is shown as a percentage with its interval, `None` as a dash."""
@@ -82,6 +82,15 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Card:
+    """A number at the top of the page: what it is worth, what it is, a few words more."""
+
+    value: str
+    name: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """A report.
 
@@ -90,6 +99,7 @@ class ReportData:
         subtitle: a sentence below it, such as the command that made the runs.
         tables, curves: shown in the overview, before the figures that are made from the runs.
         runs: run folders by name (the arms of a benchmark, or before and after training), or folders alone.
+        cards: numbers at the top of the page, before those of the first run.
     """
 
     title: str
@@ -97,3 +107,4 @@ class ReportData:
     tables: Sequence[Table] = ()
     curves: Sequence[Curve] = ()
     runs: Mapping[str, str | os.PathLike[str]] | Sequence[str | os.PathLike[str]] = field(default_factory=tuple)
+    cards: Sequence[Card] = ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gzip
 import json
 import os
@@ -11,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from codeenv.rollout.trajectory import read_episodes, read_problems
+from codeenv.trace import Trace, TraceError
+from codeenv.trace.stepper import stepper_data
 
 __all__ = ["CHUNK", "Embedded", "embed_runs"]
 
@@ -107,13 +110,23 @@ def _detail(row: Mapping[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
     problem.setdefault("prompt", prompt)
     detail = {
         "seed": row["seed"],
-        "turns": row["turns"],
+        "turns": [_with_steppers(turn) for turn in row["turns"]],
         "responses": [message["content"] for message in messages if message["role"] == "assistant"],
         "times": row.get("times"),
     }
     if prompt != problem["prompt"]:
         detail["prompt"] = prompt
     return detail
+
+
+def _with_steppers(turn: dict[str, Any]) -> dict[str, Any]:
+    """Turn recorded traces into what the page's stepper shows; a trace that cannot be read is left out."""
+    for result in turn["public"]["results"]:
+        recorded = result.pop("trace", None)
+        if recorded and turn["source"] is not None:
+            with contextlib.suppress(TraceError):
+                result["stepper"] = stepper_data(Trace.from_jsonl(recorded), turn["source"], result["output"])
+    return turn
 
 
 def _pack(value: Any) -> str:

@@ -7,28 +7,26 @@ from collections.abc import Sequence
 
 from codeenv.evaluation.intervals import Estimate, paired_bootstrap
 from codeenv.evaluation.records import RunRecord
-from codeenv.evaluation.report.data import Cell, Curve, Figure, Series, Table
+from codeenv.evaluation.report.data import Card, Cell, Curve, Figure, Series, Table
 from codeenv.evaluation.report.figures import flow_figure, histogram_figure, line_figure
 from codeenv.evaluation.summary import ERROR_CLASSES, Summary, budget_curve, per_problem
 
-__all__ = ["behaviour_table", "cards", "comparison_table", "group_tables", "run_figures", "solve_table"]
-
-Card = dict[str, str]
+__all__ = ["behaviour_table", "comparison_table", "group_tables", "run_cards", "run_figures", "solve_table"]
 
 
-def cards(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Card]:
+def run_cards(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Card]:
     """Return the numbers at the top of the page: of the first run, and how much there is of everything."""
     first = summaries[0]
     in_all = sum(summary.episodes for summary in summaries)
     found = [
-        {"value": f"{first.solve_rate.value:.1%}", "name": f"solved, {first.name}", "note": interval_text(first.solve_rate)},
-        {"value": f"{in_all:,}", "name": "episodes", "note": f"{len(runs)} run{'s' if len(runs) > 1 else ''}"},
-        {"value": f"{first.problems:,}", "name": "problems", "note": f"up to {first.turn_limit} turns each"},
-        {"value": f"{sum(summary.responses for summary in summaries):,}", "name": "programs judged", "note": ""},
+        Card(f"{first.solve_rate.value:.1%}", f"solved, {first.name}", interval_text(first.solve_rate)),
+        Card(f"{in_all:,}", "episodes", f"{len(runs)} run{'s' if len(runs) > 1 else ''}"),
+        Card(f"{first.problems:,}", "problems", f"up to {first.turn_limit} turns each"),
+        Card(f"{sum(summary.responses for summary in summaries):,}", "programs judged"),
     ]
     isolation = sorted({str(run.header.get("isolation")) for run in runs if run.header.get("isolation")})
     if isolation:
-        found.append({"value": ", ".join(isolation), "name": "isolation", "note": "of the submitted programs"})
+        found.append(Card(", ".join(isolation), "isolation", "of the submitted programs"))
     return found
 
 

@@ -12,14 +12,14 @@ from typing import Any
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.intervals import Estimate
 from codeenv.evaluation.records import load_run
-from codeenv.evaluation.report.data import Cell, Curve, Figure, ReportData, Table
+from codeenv.evaluation.report.data import Card, Cell, Curve, Figure, ReportData, Table
 from codeenv.evaluation.report.embed import embed_runs
 from codeenv.evaluation.report.figures import line_figure, whisker
 from codeenv.evaluation.report.overview import (
     behaviour_table,
-    cards,
     comparison_table,
     group_tables,
+    run_cards,
     run_figures,
     solve_table,
 )
@@ -40,6 +40,7 @@ def write_report(
     subtitle: str = "",
     tables: Sequence[Table] = (),
     curves: Sequence[Curve] = (),
+    cards: Sequence[Card] = (),
 ) -> Path:
     """Write a self-contained HTML report of one or several runs.
 
@@ -48,7 +49,7 @@ def write_report(
         out_html: the file.
         title: of the page; by default the runs' names.
         subtitle: a sentence below the title.
-        tables, curves: shown before what is made from the runs.
+        tables, curves, cards: shown before what is made from the runs; the first table stands above the figures.
 
     Returns:
         The path of the file.
@@ -58,7 +59,7 @@ def write_report(
     """
     named = named_runs(runs)
     out = Path(out_html)
-    text = render_report(ReportData(title or " and ".join(named) or "Report", subtitle, tables, curves, named))
+    text = render_report(ReportData(title or " and ".join(named) or "Report", subtitle, tables, curves, named, cards))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         part = out.with_name(out.name + ".part")
@@ -92,27 +93,25 @@ def render_report(data: ReportData) -> str:
     summaries = [summarise(record) for record in records]
     tables = list(data.tables)
     figures: list[Figure] = [line_figure(curve) for curve in data.curves]
-    lead = len(tables)
-    context: dict[str, Any] = {"cards": [], "episodes": 0, "blocks": [], "index": ""}
+    lead = min(1, len(tables))
+    context: dict[str, Any] = {"cards": list(data.cards), "episodes": 0, "blocks": [], "index": ""}
     if records:
         tables.append(solve_table(summaries))
         tables += [table for table in [comparison_table(records)] if table is not None]
-        lead = len(tables)
+        lead = lead or len(tables)
         if max(summary.turn_limit for summary in summaries) > 1:
             tables.append(behaviour_table(summaries))
         tables += group_tables(summaries)
         figures += run_figures(records, summaries)
         embedded = embed_runs(named)
         context = {
-            "cards": cards(records, summaries),
+            "cards": [*data.cards, *run_cards(records, summaries)],
             "episodes": sum(len(record.episodes) for record in records),
             "blocks": embedded.blocks,
             "index": embedded.index,
         }
-    folder = files("codeenv.evaluation.report")
-    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(
-        (folder / "page.html").read_text(encoding="utf-8")
-    )
+    page = _asset("codeenv.evaluation.report", "page.html")
+    template = jinja2.Environment(autoescape=True, trim_blocks=True).from_string(page)
     return template.render(
         **context,
         title=data.title,
@@ -121,9 +120,14 @@ def render_report(data: ReportData) -> str:
         tables=[_drawn_table(table) for table in tables],
         figures=figures,
         footer=f"codeenv {__version__}",
-        style=(folder / "page.css").read_text(encoding="utf-8"),
-        script="\n".join((folder / "js" / name).read_text(encoding="utf-8") for name in _SCRIPTS),
+        style=_asset("codeenv.evaluation.report", "page.css") + _asset("codeenv.trace", "stepper.css"),
+        stepper=_asset("codeenv.trace", "stepper.js"),
+        script="\n".join(_asset("codeenv.evaluation.report", f"js/{name}") for name in _SCRIPTS),
     )
+
+
+def _asset(package: str, name: str) -> str:
+    return (files(package) / name).read_text(encoding="utf-8")
 
 
 def _drawn_table(table: Table) -> dict[str, Any]:

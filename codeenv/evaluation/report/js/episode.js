@@ -46,8 +46,8 @@ const episodePage = {
       this.codePart(turn, before, i));
     if (results.length) section.append(this.testsPart(turn, before));
     else if (turn.public.error) section.append(part("What the judge said", node("pre", { class: "wrap" }, turn.public.error)));
-    const traced = results.find((result) => result.trace);
-    if (traced) { const view = stepper(traced.trace, turn.source ?? ""); if (view) section.append(part("Trace of test " + (traced.index + 1), view)); }
+    const traced = results.find((result) => result.stepper);
+    if (traced) section.append(part("Trace of test " + (traced.index + 1), stepper(traced.stepper)));
     if (turn.trace) section.append(part("Trace as the model saw it", node("pre", { class: "wrap seen", tabindex: "0" }, turn.trace)));
     if (turn.feedback) section.append(part("Feedback as the model saw it", node("pre", { class: "wrap seen", tabindex: "0" }, turn.feedback)));
     if (turn.extras) section.append(...extrasParts(turn.extras));
