@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from codeenv.agents.lm.scoring import Batch, build_batch
 from codeenv.agents.lm.tokens import TokenConversation
-from codeenv.agents.rlef.collect import Played
 
-__all__ = ["Chunk", "TurnTable", "build_turns"]
+__all__ = ["Chunk", "Learnable", "TurnTable", "build_turns"]
+
+
+class Learnable(Protocol):
+    """What a policy can learn from: a conversation and the reward of each of its responses."""
+
+    conversation: TokenConversation
+
+    @property
+    def rewards(self) -> list[float]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +80,7 @@ class TurnTable:
             yield Chunk(batch, torch.cat(tokens).to(self.device), torch.cat(turns).to(self.device))
 
 
-def build_turns(played: Sequence[Played], device: torch.device | str = "cpu") -> TurnTable:
+def build_turns(played: Sequence[Learnable], device: torch.device | str = "cpu") -> TurnTable:
     """Return the table of some episodes; every episode has as many rewards as responses."""
     rewards: list[float] = []
     episode: list[int] = []

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -146,12 +147,38 @@ def _official(item: PredictionItem) -> str:
 
 
 def _compact(item: PredictionItem) -> str:
-    call = item.input_text.rstrip("\n")
+    shown = named_arguments(item)
     if item.kind == "test_output":
-        return f"{item.problem.statement}\non {call}"
-    shown = call.split("(", 1)[1].removesuffix(")").replace(", ", ",") if isinstance(item.test, CallTest) else call
+        return f"{item.problem.statement}\non {shown}"
     if item.kind == "repair":
         return f"fill\n{item.code}\non {shown} gives {item.output}"
     if item.kind == "input":
         return f"find\n{item.code}\ngives {item.output}"
     return f"run\n{item.code}\non {shown}"
+
+
+def named_arguments(item: PredictionItem) -> str:
+    """Return the arguments of a call with the names of the program's parameters where they are known; else the input.
+
+    >>> from codeenv.problems import Problem
+    >>> problem = Problem("p", "", "call", "f", public_tests=(CallTest((3, 1), {}, 0),))
+    >>> named_arguments(PredictionItem("i", "output", problem, "def f(a, b): return b", problem.public_tests[0], 1))
+    'a=3,b=1'
+    """
+    if isinstance(item.test, StdioTest):
+        return item.input_text.rstrip("\n")
+    names = _parameters(item.code, item.problem.entry_point)
+    values = [repr(value) for value in item.test.args]
+    shown = [f"{name}={value}" for name, value in zip(names, values, strict=False)] + values[len(names) :]
+    return ",".join([*shown, *(f"{name}={value!r}" for name, value in item.test.kwargs.items())])
+
+
+def _parameters(code: str, entry_point: str | None) -> list[str]:
+    try:
+        tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == entry_point:
+            return [argument.arg for argument in node.args.args]
+    return []

@@ -182,7 +182,7 @@ class Worker:
         poll.register(self._control, select.POLLIN)
         while len(data) < count:
             left = deadline - time.monotonic()
-            if left <= 0 or not poll.poll(left * 1000):
+            if left <= 0 or not poll.poll(min(left, 86_400.0) * 1000):
                 raise WorkerLost("the worker did not answer in time")
             part = self._control.recv(count - len(data))
             if not part:

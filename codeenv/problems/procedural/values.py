@@ -16,13 +16,14 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
 from codeenv.errors import CodeenvError
-from codeenv.problems.problem import CallTest, Problem
+from codeenv.problems.problem import CallTest, Limits, Problem
 
 __all__ = [
     "MASKS",
@@ -33,6 +34,7 @@ __all__ = [
     "ValuesTask",
     "all_programs",
     "candidates",
+    "input_domain",
     "inputs_text",
     "parse",
     "posterior_solve_rate",
@@ -179,8 +181,8 @@ def sample_tasks(split: Split, count: int, seed: int) -> list[ValuesTask]:
 
 
 def problem(task: ValuesTask) -> Problem:
-    """Return the problem that an agent sees: 2 public and 4 private calls with keyword arguments, one whole number expected."""
-    tests = tuple(CallTest((), dict(zip("pqr", inputs, strict=True)), task.program.answer(inputs)) for inputs in task.inputs)
+    """Return the problem that an agent sees: 2 public and 4 private calls, one whole number expected."""
+    tests = tuple(CallTest(inputs, {}, task.program.answer(inputs)) for inputs in task.inputs)
     return Problem(
         id=task.id,
         statement=task.statement,
@@ -188,11 +190,17 @@ def problem(task: ValuesTask) -> Problem:
         entry_point="f",
         public_tests=tests[:PUBLIC_TESTS],
         private_tests=tests[PUBLIC_TESTS:],
+        limits=Limits(time_limit_s=1.0),
         tags=("values", task.mask),
         source="codeenv values family",
         license="Apache-2.0",
         correct_solutions=(task.program.source,),
     )
+
+
+def input_domain() -> tuple[Inputs, ...]:
+    """Return every argument tuple that a test of the family can use: 720 triples of distinct digits."""
+    return tuple(itertools.permutations(range(10), 3))
 
 
 def text_pieces() -> tuple[str, ...]:

@@ -1,0 +1,71 @@
+"""Collecting answers to prediction items, and items from the episodes that were played."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import PreTrainedModel
+
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.generation import Sampling, TurnSampler
+from codeenv.agents.lm.tokens import TokenConversation
+from codeenv.agents.rlef.collect import Played
+from codeenv.judge.verdict import Verdict
+from codeenv.prediction import Attempt, PredictionItem, PredictionScorer, Score, prompt_of
+
+__all__ = ["Answered", "answer_items", "attempts_of"]
+
+
+@dataclass(slots=True)
+class Answered:
+    """One answer as the learner sees it: an episode of one turn."""
+
+    item: PredictionItem
+    conversation: TokenConversation
+    score: Score
+
+    @property
+    def rewards(self) -> list[float]:
+        """The reward of its only turn."""
+        return [self.score.reward]
+
+
+def answer_items(
+    policy: PreTrainedModel,
+    chat: ChatFormat,
+    items: Sequence[PredictionItem],
+    style: str,
+    scorer: PredictionScorer,
+    sampling: Sampling,
+    generator: torch.Generator,
+) -> list[Answered]:
+    """Ask the policy each item once and score its answers; items whose prompt leaves no room for an answer are left out."""
+    conversations: list[TokenConversation] = []
+    asked: list[PredictionItem] = []
+    for item in items:
+        ids = chat.opening(prompt_of(item, style))  # type: ignore[arg-type]
+        if len(ids) < sampling.max_context:
+            conversation = TokenConversation()
+            conversation.add_environment(ids)
+            conversations.append(conversation)
+            asked.append(item)
+    if not asked:
+        return []
+    TurnSampler(policy, conversations, chat.stop_ids, sampling, generator).respond(range(len(asked)))
+    scores = scorer.score(asked, [chat.text(conversation.response(0)) for conversation in conversations])
+    return [Answered(*row) for row in zip(asked, conversations, scores, strict=True)]
+
+
+def attempts_of(played: Sequence[Played]) -> list[Attempt]:
+    """Return every program that was submitted, in any turn, with the first public test that it failed."""
+    attempts = []
+    for one in played:
+        for turn in one.episode.turns:
+            if turn.source is None or turn.public.verdict is Verdict.COMPILE_ERROR:
+                continue
+            failed = turn.public.failed
+            first = failed[0].index if failed else 0
+            attempts.append(Attempt(one.episode.problem, turn.source, not failed, first, turn.reward))
+    return attempts

@@ -1,0 +1,69 @@
+"""The settings of alignment. The defaults are CodeRL+'s (arXiv 2510.18471 and its released code) but for what is marked ours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+from codeenv.agents.alignment.buffer import Strategy
+from codeenv.errors import CodeenvError
+from codeenv.prediction.prompt import PROMPT_STYLES
+from codeenv.prediction.score import RewardMode
+
+__all__ = ["Algorithm", "AlignmentConfig"]
+
+Algorithm: TypeAlias = Literal["ppo", "grpo", "reinforce++"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignmentConfig:
+    """How alignment prompts are mixed into the batch.
+
+    Attributes:
+        fraction: share of the batch's prompts that ask for predictions (1 - alpha); 0.0 is plain RL, bit for bit.
+        mode: `ours` (scoped variables, exceptions, typed equality, robust answer) or `official` (the released code's items,
+            prompt and reading of the answer).
+        reward: `paper` (share of right variables) or `official` (0.1 for the format + 0.9 * share of right parts).
+        strategy, buffer: see `AlignmentBuffer`.
+        source: `failed` programs become items, or `passed`, or `all` (mode `ours`).
+        names: most variables asked in an item.
+        prompt: style of the prompt in mode `ours`.
+        samples: answers to one item; as many as the samples of a code prompt in GRPO, 1 in PPO.
+        floor: alignment starts when this share of the answers to the first items is right; ours, since a policy that is
+            never right learns nothing from such prompts. The released code has no floor (0.0).
+        recheck: iterations between two looks at the floor.
+        least_successes: a batch whose alignment answers have fewer successes gives them no advantage; ours (0: never).
+    """
+
+    fraction: float = 0.4
+    mode: Literal["ours", "official"] = "ours"
+    reward: RewardMode = "official"
+    strategy: Strategy = "recent"
+    buffer: int = 20_000
+    source: Literal["failed", "passed", "all"] = "failed"
+    names: int = 3
+    prompt: Literal["plain", "compact"] = "plain"
+    samples: int = 1
+    floor: float = 0.1
+    recheck: int = 10
+    least_successes: int = 10
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.fraction < 1.0:
+            raise CodeenvError(f"the alignment fraction is {self.fraction!r}; use a number from 0.0 to below 1.0")
+        if self.mode not in ("ours", "official"):
+            raise CodeenvError(f"the alignment mode is {self.mode!r}; use 'ours' or 'official'")
+        if self.reward not in get_args(RewardMode):
+            raise CodeenvError(f"the alignment reward is {self.reward!r}; use 'paper' or 'official'")
+        if self.prompt not in PROMPT_STYLES:
+            raise CodeenvError(f"the prompt style is {self.prompt!r}; use one of {', '.join(PROMPT_STYLES)}")
+        for name in ("samples", "recheck"):
+            if getattr(self, name) < 1:
+                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a whole number of at least 1")
+        if not 0.0 <= self.floor <= 1.0:
+            raise CodeenvError(f"floor is {self.floor!r}; use a share from 0.0 to 1.0")
+
+    @property
+    def style(self) -> str:
+        """The prompt style in force."""
+        return "official" if self.mode == "official" else self.prompt

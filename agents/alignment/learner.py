@@ -1,0 +1,281 @@
+"""The learner with alignment prompts, a trace head and token masks in the same batch. Whatever is off is as if it were not there.
+
+    J = E_{q ~ B_code}[ratio * A_gen] + E_{q' ~ B_align}[ratio * A_sem]      (CodeRL+, arXiv 2510.18471)
+
+Both expectations are one mean over the tokens of the mixed batch: there are no task weights, the mixture is the weighting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedModel
+
+from codeenv.agents.alignment.advantage import group_advantages, reinforce_plus_plus, whitened_by_kind
+from codeenv.agents.alignment.answers import Answered, answer_items, attempts_of
+from codeenv.agents.alignment.buffer import AlignmentBuffer, quotas
+from codeenv.agents.alignment.config import Algorithm, AlignmentConfig
+from codeenv.agents.alignment.kind_critic import KindCritic
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.scoring import Critic, hidden_states, logprobs_of_states, response_logprobs
+from codeenv.agents.rlef.collect import Collection, Played, collect
+from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.losses import policy_loss
+from codeenv.agents.rlef.trainer import Learner, Metrics, ProblemSource, Targets, collection_metrics
+from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
+from codeenv.agents.stepcoder.masking import Masking
+from codeenv.agents.trace_head.auxiliary import Auxiliary
+from codeenv.episode import EnvConfig
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge
+from codeenv.prediction import ItemBuilder, PredictionItem, PredictionScorer
+
+__all__ = ["MixedLearner"]
+
+
+class MixedLearner(Learner):
+    """A learner whose batch may hold alignment prompts.
+
+    Args:
+        policy, critic, chat, env, config, seed: as for `Learner`; the critic may be a `KindCritic`.
+        alignment: how alignment prompts are mixed in; `None` is off.
+        builder: makes items from attempts; needed with `alignment`.
+        scorer: scores answers; needed with `alignment`.
+        auxiliary: the trace head; `None` is off.
+        masking: fine-grained token masks (StepCoder); `None` is off.
+        algorithm: `ppo` (RLEF: turn-level critic), `grpo` (group-relative, no critic) or `reinforce++` (no critic,
+            normalised over the batch); advantages are normalised per kind of task in each.
+        group: samples of each code prompt; for `grpo` at least 2.
+
+    Attributes:
+        answered: the alignment answers of the last iteration.
+        frozen: the first items, on which the floor is measured.
+    """
+
+    def __init__(
+        self,
+        policy: PreTrainedModel,
+        critic: Critic,
+        chat: ChatFormat,
+        env: EnvConfig,
+        config: RLEFConfig,
+        seed: int,
+        *,
+        alignment: AlignmentConfig | None = None,
+        builder: ItemBuilder | None = None,
+        scorer: PredictionScorer | None = None,
+        auxiliary: Auxiliary | None = None,
+        masking: Masking | None = None,
+        algorithm: Algorithm = "ppo",
+        group: int = 1,
+    ) -> None:
+        super().__init__(policy, critic, chat, env, config, seed)
+        if algorithm not in ("ppo", "grpo", "reinforce++"):
+            raise CodeenvError(f"the algorithm is {algorithm!r}; use ppo, grpo or reinforce++")
+        if group < 1 or config.episodes % group or (algorithm == "grpo" and group < 2):
+            raise CodeenvError(f"group is {group}; it must divide the {config.episodes} episodes, and grpo needs at least 2")
+        if alignment is not None and (builder is None or scorer is None):
+            raise CodeenvError("alignment needs a builder of items and a scorer of answers")
+        self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
+        self.builder = builder
+        self.scorer = scorer
+        self.auxiliary = auxiliary
+        self.masking = masking
+        self.algorithm = algorithm
+        self.group = group
+        self.with_critic = algorithm == "ppo"
+        self.buffer = AlignmentBuffer(alignment.buffer, alignment.strategy, seed) if alignment else None
+        self.answered: list[Answered] = []
+        self.frozen: list[PredictionItem] = []
+        self._ready = False
+        self._kind = torch.zeros(0, dtype=torch.long)  # per episode: 0 code, 1 alignment
+        self._turn_kind = self._kind
+        self._group = torch.zeros(0, dtype=torch.long)  # per episode
+        self._success = torch.zeros(0, dtype=torch.bool)  # per episode
+        self._token_weight: Tensor | None = None
+        self._divisor = 1
+        self._entropy = torch.zeros(2, 2)
+
+    def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
+        """Do one iteration: collect code and alignment episodes, learn from both, and make items of the failed programs."""
+        start, start_cpu = time.perf_counter(), time.process_time()
+        prompts = self.config.episodes // self.group
+        items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
+        chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.group)]
+        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
+        self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
+        metrics = self.learn_mixed(collection, self.answered, judge)
+        if self.alignment and self.builder and self.buffer is not None:
+            built = self.builder.build(attempts_of(collection.played))
+            self.buffer.push(built.items)
+            metrics |= {"align_built": len(built.items), "align_buffer": len(self.buffer)}
+            metrics |= {f"align_dropped_{reason}": float(count) for reason, count in built.dropped.items()}
+        self.iteration += 1
+        return metrics | {"iteration_s": time.perf_counter() - start, "iteration_cpu_s": time.process_time() - start_cpu}
+
+    def learn_mixed(self, collection: Collection, answered: Sequence[Answered], judge: Judge | None = None) -> Metrics:
+        """Update policy and critic on code episodes and alignment answers together."""
+        played = collection.played
+        table = build_turns([*played, *answered], self.device)
+        self._describe(played, answered)
+        self._turn_kind = self._kind[table.episode]
+        self._token_weight = None
+        if self.masking is not None and judge is not None:
+            weights = self.masking.weights(played, self.chat, judge)
+            self._token_weight = torch.cat([weights, torch.ones(table.tokens - len(weights))]).to(self.device)
+        if self.auxiliary is not None and judge is not None:
+            self.auxiliary.prepare(played, self.chat, judge)
+        targets = self.targets(table)
+        code = build_turns(played, self.device)
+        part = Targets(
+            targets.old[: code.tokens],
+            targets.log_ratio[: code.turns],
+            targets.old_values[: code.turns],
+            targets.returns[: code.turns],
+            targets.advantages[: code.turns],
+        )
+        metrics = collection_metrics(self.iteration, collection, code, part) | _answer_metrics(answered, targets, code.turns)
+        self._entropy.zero_()
+        metrics |= self._passes(table, targets)
+        for number, name in enumerate(("code_entropy", "align_entropy")):
+            if self._entropy[number, 1]:
+                metrics[name] = float(self._entropy[number, 0] / self._entropy[number, 1])
+        if self.auxiliary is not None:
+            metrics |= self.auxiliary.metrics()
+        if self._token_weight is not None:
+            metrics["mask_kept"] = float(self._token_weight[: code.tokens].mean())
+        return metrics
+
+    # Alignment prompts
+
+    def _draw(self, count: int) -> list[PredictionItem]:
+        """Return the items of this batch: none until there are enough of them and the policy is right often enough."""
+        assert self.alignment is not None
+        assert self.buffer is not None
+        items = self.buffer.sample(count)
+        if not items or self._ready:
+            return items
+        if not self.frozen:
+            self.frozen = items
+        elif self.iteration % self.alignment.recheck:
+            return []
+        self._ready = self.frozen_accuracy() >= self.alignment.floor
+        return items if self._ready else []
+
+    def frozen_accuracy(self) -> float:
+        """Return the share of the first items that the policy answers wholly right, sampled; 0.0 before there are any."""
+        if not self.frozen:
+            return 0.0
+        state = self.generator.get_state()
+        answers = self._answers(self.frozen)
+        self.generator.set_state(state)
+        return sum(answer.score.exact for answer in answers) / max(1, len(answers))
+
+    def _answers(self, items: Sequence[PredictionItem]) -> list[Answered]:
+        if not items or self.alignment is None or self.scorer is None:
+            return []
+        return answer_items(self.policy, self.chat, items, self.alignment.style, self.scorer, self.sampling, self.generator)
+
+    def _describe(self, played: Sequence[Played], answered: Sequence[Answered]) -> None:
+        count = len(played)
+        ids: dict[str, int] = {}
+        groups = [ids.setdefault(f"code/{one.episode.problem.id}", len(ids)) for one in played]
+        groups += [ids.setdefault(f"item/{one.item.id}", len(ids)) for one in answered]
+        self._kind = torch.tensor([0] * count + [1] * len(answered), device=self.device)
+        self._group = torch.tensor(groups, device=self.device)
+        success = [one.solved for one in played] + [one.score.exact for one in answered]
+        self._success = torch.tensor(success, dtype=torch.bool, device=self.device)
+
+    # Targets
+
+    @torch.no_grad()
+    def targets(self, table: TurnTable) -> Targets:
+        """Return returns and advantages; without a critic the values are zeros and the algorithm says what replaces them."""
+        targets = super().targets(table)
+        if self.algorithm == "ppo":
+            return targets
+        kind = self._kind[table.episode]
+        if self.algorithm == "grpo":
+            total = torch.zeros(len(table.conversations), device=self.device).index_add_(0, table.episode, table.rewards)
+            advantages = group_advantages(total, self._group)[table.episode]
+        else:
+            advantages = reinforce_plus_plus(targets.returns, kind, torch.bincount(table.token_turn, minlength=table.turns))
+        return Targets(targets.old, targets.log_ratio, targets.old_values, targets.returns, advantages)
+
+    def _values(self, chunk: Chunk) -> Tensor:
+        if not self.with_critic:
+            return torch.zeros(len(chunk.turns), device=self.device)
+        if not isinstance(self.critic, KindCritic):
+            return super()._values(chunk)
+        return self.critic.of_kind(chunk.batch, self._turn_kind[chunk.turns])
+
+    def _normalised(self, advantages: Tensor, table: TurnTable) -> Tensor:
+        if not self.answered:
+            return super()._normalised(advantages, table)
+        least = self.alignment.least_successes if self.alignment else 0
+        return whitened_by_kind(advantages, self._kind[table.episode], self._success[table.episode], least)
+
+    # The loss
+
+    def _weight(self, table: TurnTable, episodes: Sequence[int]) -> int:
+        self._divisor = super()._weight(table, episodes)
+        if self._token_weight is not None and self.masking is not None and self.masking.config.normalise:
+            spans = [slice(table.token_start[index], table.token_start[index + 1]) for index in episodes]
+            self._divisor = int(sum(float(self._token_weight[span].sum()) for span in spans))
+        if self.auxiliary is not None:
+            turns = [turn for index in episodes for turn in range(table.turn_start[index], table.turn_start[index + 1])]
+            self.auxiliary.begin_minibatch(turns)
+        return self._divisor
+
+    def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
+        hidden = hidden_states(self.policy, chunk.batch)
+        logprobs, entropy = logprobs_of_states(self.policy, hidden, chunk.batch, self.config.temperature)
+        advantages = targets.advantages[table.token_turn[chunk.tokens]]
+        old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
+        loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip)
+        if self._token_weight is not None:
+            loss = loss * self._token_weight[chunk.tokens]
+        sums = {"policy_loss": float(loss.detach().sum()), "clipped": float(clipped.sum()), "entropy": float(entropy.sum())}
+        kind = self._kind[table.episode[table.token_turn[chunk.tokens]]]
+        for number in range(2):
+            self._entropy[number] += torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
+        total = loss.sum()
+        if self.algorithm == "grpo" and self.config.kl_coefficient > 0:
+            with torch.no_grad():
+                reference = response_logprobs(self.reference, chunk.batch, self.config.temperature)[0]
+            gap = reference - logprobs
+            total = total + self.config.kl_coefficient * (gap.exp() - gap - 1).sum()  # the k3 estimator of the KL, in the loss
+        if self.auxiliary is not None:
+            term = self.auxiliary.loss(hidden, chunk)
+            if term is not None:
+                every = self.auxiliary.config.measure_every
+                if every and self.iteration % every == 0:
+                    self.auxiliary.measure(total / self._divisor, term, [*self.policy.parameters()])
+                total = total + term * self._divisor  # divided by the tokens again outside
+        return total, sums
+
+    def _update(self, table: TurnTable, targets: Targets, episodes: Sequence[int]) -> Metrics:
+        sums = super()._update(table, targets, episodes)
+        if self.auxiliary is not None:
+            self.auxiliary.apply()
+        return sums
+
+
+def _answer_metrics(answered: Sequence[Answered], targets: Targets, first: int) -> Metrics:
+    if not answered:
+        return {"align_answers": 0}
+    count = len(answered)
+    advantages = targets.advantages[first:]
+    return {
+        "align_answers": count,
+        "align_items": len({one.item.id for one in answered}),
+        "align_reward": sum(one.score.reward for one in answered) / count,
+        "align_exact": sum(one.score.exact for one in answered) / count,
+        "align_parsed": sum(one.score.parsed for one in answered) / count,
+        "align_tokens": sum(len(one.conversation.response(0)) for one in answered) / count,
+        "align_kl": float(targets.log_ratio[first:].mean()),
+        "align_advantage": float(advantages.abs().mean()),
+    }

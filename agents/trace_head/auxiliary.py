@@ -1,0 +1,216 @@
+"""The head beside a learner: labels for a collection, the auxiliary loss in its minibatches, an optimiser of its own, numbers.
+
+    L = L_policy + lambda * mean over submissions of the mean over heads of CE_k
+
+`probe` stops the gradient at the states, so the policy is as if there were no head; `on` sends lambda times it into the trunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.token_text import response_spans
+from codeenv.agents.rlef.collect import Played
+from codeenv.agents.rlef.turns import Chunk
+from codeenv.agents.trace_head.classes import HEADS
+from codeenv.agents.trace_head.heads import TraceHead, head_loss, scaled_gradient
+from codeenv.agents.trace_head.labels import RunLabels, Submission, TracedLabels
+from codeenv.agents.trace_head.metrics import head_metrics
+from codeenv.agents.trace_head.positions import TurnLabels, build_positions, turn_labels
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge
+
+__all__ = ["Auxiliary", "AuxiliaryConfig"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuxiliaryConfig:
+    """Settings of the trace head; there is no published one to follow, so the defaults are ours.
+
+    Attributes:
+        mode: `probe` (detached) or `on`.
+        weight: lambda; 0.0 is the same as `probe`.
+        learning_rate: of the head's own optimiser.
+        width: of its inner layers.
+        heads: the questions it answers.
+        measure_every: iterations between two measurements of gradient norms and cosine on the trunk; 0 is never.
+    """
+
+    mode: Literal["probe", "on"] = "probe"
+    weight: float = 0.1
+    learning_rate: float = 2e-3
+    width: int = 128
+    heads: tuple[str, ...] = tuple(HEADS)
+    measure_every: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("probe", "on"):
+            raise CodeenvError(f"the trace head's mode is {self.mode!r}; use 'probe' or 'on'")
+        if not 0.0 <= self.weight <= 100.0:
+            raise CodeenvError(f"the trace head's weight is {self.weight!r}; use a number of at least 0.0")
+
+    @property
+    def scale(self) -> float:
+        """What the gradient into the trunk is multiplied by."""
+        return self.weight if self.mode == "on" else 0.0
+
+
+Labeller = Callable[[Sequence[Submission]], list[RunLabels]]
+
+
+class Auxiliary:
+    """The trace head of a learner.
+
+    Args:
+        hidden: size of the policy's states.
+        config: the settings.
+        seed: of the head's weights.
+        labeller: makes labels; by default from traced runs in the learner's judge.
+        device: where the head lives.
+    """
+
+    def __init__(
+        self,
+        hidden: int,
+        config: AuxiliaryConfig | None = None,
+        seed: int = 0,
+        labeller: Labeller | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.config = config or AuxiliaryConfig()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.head = TraceHead(hidden, self.config.width, self.config.heads).to(device)
+        self.optimizer = torch.optim.AdamW(
+            self.head.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
+        )
+        self.device = torch.device(device)
+        self.turns: list[TurnLabels | None] = []
+        self.relation: dict[str, float] = {}
+        self._labeller = labeller
+        self._count = 1
+        self._seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor]] = []
+
+    def prepare(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> None:
+        """Make the labels of every turn of a collection, in the order of its turns."""
+        turns = [(one, number, turn) for one in played for number, turn in enumerate(one.episode.turns)]
+        labeller = self._labeller or TracedLabels(judge)
+        labels = labeller([Submission(one.episode.problem, turn.source, turn.public) for one, _, turn in turns])
+        self.turns = []
+        for (one, number, turn), found in zip(turns, labels, strict=True):
+            ids = one.conversation.response(number)
+            text = chat.text(ids)
+            self.turns.append(turn_labels(text, turn.source, response_spans(chat.tokenizer, ids, text), found))
+        self._seen = []
+
+    def begin_minibatch(self, turns: Sequence[int]) -> None:
+        """Say which turns of the collection a gradient step uses; their labelled ones share its loss equally."""
+        self._count = max(1, sum(turn < len(self.turns) and self.turns[turn] is not None for turn in turns))
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def loss(self, hidden: Tensor, chunk: Chunk) -> Tensor | None:
+        """Return the chunk's share of the auxiliary loss; `None` if it has no labelled turn (alignment prompts have none).
+
+        Args:
+            hidden: (N, L, hidden) states of the chunk.
+            chunk: its tokens and turns.
+        """
+        chosen: list[TurnLabels] = []
+        rows: list[int] = []
+        starts: list[int] = []
+        triples = zip(chunk.turns.tolist(), chunk.batch.turn_row.tolist(), chunk.batch.turn_column.tolist(), strict=True)
+        for turn, row, column in triples:
+            labels = self.turns[turn] if turn < len(self.turns) else None
+            if labels is not None:
+                chosen.append(labels)
+                rows.append(row)
+                starts.append(column + 1)
+        if not chosen:
+            return None
+        at = build_positions(chosen, rows, starts, hidden.device)
+        logits = self.head(scaled_gradient(hidden, self.config.scale), at)
+        targets = {name: at.target(name) for name in logits}
+        self._seen.append(({name: values.detach() for name, values in logits.items()}, targets, at.line_sample))
+        return head_loss(logits, at).sum() / self._count
+
+    def apply(self) -> None:
+        """Do one step of the head's optimiser, if a minibatch gave it a gradient."""
+        if any(parameter.grad is not None for parameter in self.head.parameters()):
+            self.optimizer.step()
+
+    def metrics(self) -> dict[str, float]:
+        """Return the numbers of the predictions made while learning from the last collection, each before its gradient step."""
+        if not self._seen:
+            return dict(self.relation)
+        logits = {name: torch.cat([row[0][name] for row in self._seen]) for name in self._seen[0][0]}
+        targets = {name: torch.cat([row[1][name] for row in self._seen]) for name in logits}
+        shift, samples = 0, []
+        for _, _, owner in self._seen:
+            samples.append(owner + shift)
+            shift += int(owner.max()) + 1 if len(owner) else 0
+        return head_metrics(logits, targets, torch.cat(samples)) | self.relation
+
+    def measure(self, policy_loss: Tensor, auxiliary_loss: Tensor, parameters: Sequence[Tensor]) -> None:
+        """Record the ratio of the gradient norms |lambda g_aux| / |g_policy| on the trunk and their cosine."""
+        one = _flat_gradient(policy_loss, parameters)
+        other = _flat_gradient(auxiliary_loss, parameters)
+        norms = float(one.norm()), float(other.norm())
+        cosine = float(one @ other) / (norms[0] * norms[1]) if norms[0] > 0 and norms[1] > 0 else 0.0
+        self.relation = {"head_gradient_ratio": norms[1] / norms[0] if norms[0] > 0 else 0.0, "head_gradient_cosine": cosine}
+
+    def predictions(self, hidden: Tensor, chunk: Chunk) -> list[dict[str, Any]]:
+        """Return what the head says of each turn of a chunk, ready for JSON: the `extras` of a trajectory's turns.
+
+        Each is `{"outcome": {class: probability}, "lines": [[line, probability that it is run, whether it was]],
+        "variables": [[name, type, bucket, true type, true bucket]]}`; an unlabelled turn is {}.
+        """
+        found: list[dict[str, Any]] = []
+        triples = zip(chunk.turns.tolist(), chunk.batch.turn_row.tolist(), chunk.batch.turn_column.tolist(), strict=True)
+        for turn, row, column in triples:
+            labels = self.turns[turn] if turn < len(self.turns) else None
+            if labels is None:
+                found.append({})
+                continue
+            with torch.no_grad():
+                logits = self.head(hidden, build_positions([labels], [row], [column + 1], hidden.device))
+            found.append(_said(logits, labels))
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the head and its optimiser."""
+        return {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take what `state_dict` returned."""
+        self.head.load_state_dict(state["head"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def _said(logits: dict[str, Tensor], labels: TurnLabels) -> dict[str, Any]:
+    said: dict[str, Any] = {}
+    if "outcome" in logits:
+        shares = logits["outcome"][0].softmax(-1).tolist()
+        said["outcome"] = {name: round(share, 4) for name, share in zip(HEADS["outcome"], shares, strict=True)}
+    if "line" in logits:
+        run = logits["line"].softmax(-1)[:, 1].tolist()
+        rows = zip(labels.line_numbers, run, labels.lines, strict=True)
+        said["lines"] = [[number, round(share, 4), bool(true)] for number, share, (_, true) in rows]
+    if "type" in logits and "bucket" in logits:
+        kinds, buckets = logits["type"].argmax(-1).tolist(), logits["bucket"].argmax(-1).tolist()
+        said["variables"] = [
+            [name, HEADS["type"][kind], HEADS["bucket"][bucket], HEADS["type"][true[1]], HEADS["bucket"][true[2]]]
+            for name, kind, bucket, true in zip(labels.names, kinds, buckets, labels.variables, strict=True)
+        ]
+    return said
+
+
+def _flat_gradient(loss: Tensor, parameters: Sequence[Tensor]) -> Tensor:
+    gradients = torch.autograd.grad(loss, list(parameters), retain_graph=True, allow_unused=True)
+    pairs = zip(parameters, gradients, strict=True)
+    return torch.cat([torch.zeros_like(p).flatten() if g is None else g.flatten() for p, g in pairs])
