@@ -3,8 +3,8 @@
     python benchmarks/alignment.py --arms rlef alignment --seeds 3 --out runs/alignment
     python benchmarks/alignment.py --report --out runs/alignment
 
-Every arm starts from the same supervised policy, which can execute programs (its accuracy is printed), and does the same number of
-gradient steps. An arm that is in --out already is not run again. Costs are CPU seconds of one thread.
+Every arm starts from the same supervised policy, which can execute programs (its accuracy is printed), and does the same
+number of gradient steps. An arm that is in --out already is not run again. Costs are CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -115,7 +115,14 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
     spec = ARMS[arm]
     policy = copy.deepcopy(start)
     chat = PlainFormat(build_tokenizer())
-    config = replace(MINI, iterations=iterations, episodes=spec.get("episodes", BATCH), max_response_tokens=14)
+    config = replace(
+        MINI,
+        iterations=iterations,
+        episodes=spec.get("episodes", BATCH),
+        max_response_tokens=14,
+        algorithm=spec.get("algorithm", "rlef"),
+        group=spec.get("group", 1),
+    )
     alignment = None
     if "fraction" in spec:
         alignment = AlignmentConfig(
@@ -123,9 +130,7 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
         )
     head = None
     if "head" in spec:
-        head = Auxiliary(
-            SHAPE.hidden, AuxiliaryConfig("on", spec["head"], measure_every=10), seed=seed, labeller=family_labels
-        )
+        head = Auxiliary(SHAPE.hidden, AuxiliaryConfig("on", spec["head"], measure_every=10), seed=seed, labeller=family_labels)
     masking = None
     if "mask" in spec:
         masking = Masking(random_seed=seed if spec["mask"] == "random" else None)
@@ -141,8 +146,6 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
         scorer=PredictionScorer(judge, reward=spec.get("reward", "official")),
         auxiliary=head,
         masking=masking,
-        algorithm=spec.get("algorithm", "ppo"),
-        group=spec.get("group", 1),
     )
 
     def problems(iteration: int, count: int) -> list[Any]:
@@ -177,7 +180,8 @@ def evaluate(policy: Any, chat: Any, judge: Judge, count: int, seed: int) -> dic
             right += results.get(shown) == "accepted"
     found = {
         "solve": collection.solve_rate,
-        "first_turn": sum(one.solved and len(one.episode.turns) == 1 for one in collection.played) / max(1, len(collection.played)),
+        "first_turn": sum(one.solved and len(one.episode.turns) == 1 for one in collection.played)
+        / max(1, len(collection.played)),
         "value_right": right / max(1, followed),
         "ceiling": values.posterior_solve_rate(tasks, informed=False),
         "bayes": values.posterior_solve_rate(tasks),
@@ -202,7 +206,9 @@ def report(out: Path) -> None:
     print(f"references: blind {first['after']['ceiling']:.3f}, posterior {first['after']['bayes']:.3f}")
     for seed in sorted({row["seed"] for row in rows}):
         row = next(row for row in rows if row["seed"] == seed)["before"]
-        print(f"warm start, seed {seed}: solve {row['solve']:.3f}, executes {row['exam_state']:.3f}, fills {row['exam_repair']:.3f}")
+        print(
+            f"warm start, seed {seed}: solve {row['solve']:.3f}, executes {row['exam_state']:.3f}, fills {row['exam_repair']:.3f}"
+        )
     columns = ("solve", "value_right", "first_turn", "exam_state", "exam_repair")
     print("\n| arm | seeds | " + " | ".join(columns) + " | iterations to .40 | CPU s |")
     print("|" + "---|" * (len(columns) + 4))

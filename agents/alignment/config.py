@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 from codeenv.agents.alignment.buffer import Strategy
 from codeenv.errors import CodeenvError
 from codeenv.prediction.prompt import PROMPT_STYLES
 from codeenv.prediction.score import RewardMode
 
-__all__ = ["Algorithm", "AlignmentConfig"]
-
-Algorithm: TypeAlias = Literal["ppo", "grpo", "reinforce++"]
+__all__ = ["AlignmentConfig"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,16 +14,15 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from codeenv.agents.alignment.advantage import group_advantages, reinforce_plus_plus, whitened_by_kind
+from codeenv.agents.alignment.advantage import whitened_by_kind
 from codeenv.agents.alignment.answers import Answered, answer_items, attempts_of
 from codeenv.agents.alignment.buffer import AlignmentBuffer, quotas
-from codeenv.agents.alignment.config import Algorithm, AlignmentConfig
+from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.lm.chat_format import ChatFormat
-from codeenv.agents.lm.scoring import Critic, hidden_states, logprobs_of_states, response_logprobs
+from codeenv.agents.lm.scoring import Critic, hidden_states, logprobs_of_states
 from codeenv.agents.rlef.collect import Collection, Played, collect
 from codeenv.agents.rlef.config import RLEFConfig
-from codeenv.agents.rlef.losses import policy_loss
 from codeenv.agents.rlef.trainer import Learner, Metrics, ProblemSource, Targets, collection_metrics
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.agents.stepcoder.masking import Masking
@@ -46,9 +45,6 @@ class MixedLearner(Learner):
         scorer: scores answers; needed with `alignment`.
         auxiliary: the trace head; `None` is off.
         masking: fine-grained token masks (StepCoder); `None` is off.
-        algorithm: `ppo` (RLEF: turn-level critic), `grpo` (group-relative, no critic) or `reinforce++` (no critic,
-            normalised over the batch); advantages are normalised per kind of task in each.
-        group: samples of each code prompt; for `grpo` at least 2.
 
     Attributes:
         answered: the alignment answers of the last iteration.
@@ -69,14 +65,8 @@ class MixedLearner(Learner):
         scorer: PredictionScorer | None = None,
         auxiliary: Auxiliary | None = None,
         masking: Masking | None = None,
-        algorithm: Algorithm = "ppo",
-        group: int = 1,
     ) -> None:
         super().__init__(policy, critic, chat, env, config, seed)
-        if algorithm not in ("ppo", "grpo", "reinforce++"):
-            raise CodeenvError(f"the algorithm is {algorithm!r}; use ppo, grpo or reinforce++")
-        if group < 1 or config.episodes % group or (algorithm == "grpo" and group < 2):
-            raise CodeenvError(f"group is {group}; it must divide the {config.episodes} episodes, and grpo needs at least 2")
         if alignment is not None and (builder is None or scorer is None):
             raise CodeenvError("alignment needs a builder of items and a scorer of answers")
         self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
@@ -84,17 +74,13 @@ class MixedLearner(Learner):
         self.scorer = scorer
         self.auxiliary = auxiliary
         self.masking = masking
-        self.algorithm = algorithm
-        self.group = group
-        self.with_critic = algorithm == "ppo"
         self.buffer = AlignmentBuffer(alignment.buffer, alignment.strategy, seed) if alignment else None
         self.answered: list[Answered] = []
         self.frozen: list[PredictionItem] = []
         self._ready = False
-        self._kind = torch.zeros(0, dtype=torch.long)  # per episode: 0 code, 1 alignment
-        self._turn_kind = self._kind
-        self._group = torch.zeros(0, dtype=torch.long)  # per episode
+        self._turn_kind = torch.zeros(0, dtype=torch.long)  # per turn: 0 code, 1 alignment
         self._success = torch.zeros(0, dtype=torch.bool)  # per episode
+        self._hidden: Tensor | None = None  # states of the chunk in hand
         self._token_weight: Tensor | None = None
         self._divisor = 1
         self._entropy = torch.zeros(2, 2)
@@ -102,9 +88,9 @@ class MixedLearner(Learner):
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect code and alignment episodes, learn from both, and make items of the failed programs."""
         start, start_cpu = time.perf_counter(), time.process_time()
-        prompts = self.config.episodes // self.group
+        prompts = self.config.episodes // self.config.group
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
-        chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.group)]
+        chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.config.group)]
         collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
         self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
         metrics = self.learn_mixed(collection, self.answered, judge)
@@ -120,8 +106,7 @@ class MixedLearner(Learner):
         """Update policy and critic on code episodes and alignment answers together."""
         played = collection.played
         table = build_turns([*played, *answered], self.device)
-        self._describe(played, answered)
-        self._turn_kind = self._kind[table.episode]
+        self._describe(table, played, answered)
         self._token_weight = None
         if self.masking is not None and judge is not None:
             weights = self.masking.weights(played, self.chat, judge)
@@ -130,10 +115,11 @@ class MixedLearner(Learner):
             self.auxiliary.prepare(played, self.chat, judge)
         targets = self.targets(table)
         code = build_turns(played, self.device)
+        size = code.tokens if self.with_critic and self.config.critic_level == "token" else code.turns
         part = Targets(
             targets.old[: code.tokens],
             targets.log_ratio[: code.turns],
-            targets.old_values[: code.turns],
+            targets.old_values[:size],
             targets.returns[: code.turns],
             targets.advantages[: code.turns],
         )
@@ -179,50 +165,43 @@ class MixedLearner(Learner):
             return []
         return answer_items(self.policy, self.chat, items, self.alignment.style, self.scorer, self.sampling, self.generator)
 
-    def _describe(self, played: Sequence[Played], answered: Sequence[Answered]) -> None:
-        count = len(played)
-        ids: dict[str, int] = {}
-        groups = [ids.setdefault(f"code/{one.episode.problem.id}", len(ids)) for one in played]
-        groups += [ids.setdefault(f"item/{one.item.id}", len(ids)) for one in answered]
-        self._kind = torch.tensor([0] * count + [1] * len(answered), device=self.device)
-        self._group = torch.tensor(groups, device=self.device)
+    def _describe(self, table: TurnTable, played: Sequence[Played], answered: Sequence[Answered]) -> None:
+        """Note the kind of each turn, and of each episode its group (the samples of one prompt) and whether it succeeded."""
+        names = [f"code/{one.episode.problem.id}" for one in played] + [f"item/{one.item.id}" for one in answered]
+        places: dict[str, int] = {}
+        self._group = torch.tensor([places.setdefault(name, len(places)) for name in names], device=self.device)
+        kind = torch.tensor([0] * len(played) + [1] * len(answered), device=self.device)
+        self._turn_kind = kind[table.episode]
         success = [one.solved for one in played] + [one.score.exact for one in answered]
         self._success = torch.tensor(success, dtype=torch.bool, device=self.device)
 
-    # Targets
-
-    @torch.no_grad()
-    def targets(self, table: TurnTable) -> Targets:
-        """Return returns and advantages; without a critic the values are zeros and the algorithm says what replaces them."""
-        targets = super().targets(table)
-        if self.algorithm == "ppo":
-            return targets
-        kind = self._kind[table.episode]
-        if self.algorithm == "grpo":
-            total = torch.zeros(len(table.conversations), device=self.device).index_add_(0, table.episode, table.rewards)
-            advantages = group_advantages(total, self._group)[table.episode]
-        else:
-            advantages = reinforce_plus_plus(targets.returns, kind, torch.bincount(table.token_turn, minlength=table.turns))
-        return Targets(targets.old, targets.log_ratio, targets.old_values, targets.returns, advantages)
+    # Values and advantages
 
     def _values(self, chunk: Chunk) -> Tensor:
-        if not self.with_critic:
-            return torch.zeros(len(chunk.turns), device=self.device)
-        if not isinstance(self.critic, KindCritic):
+        if self.config.critic_level == "token" or not isinstance(self.critic, KindCritic):
             return super()._values(chunk)
         return self.critic.of_kind(chunk.batch, self._turn_kind[chunk.turns])
 
     def _normalised(self, advantages: Tensor, table: TurnTable) -> Tensor:
         if not self.answered:
             return super()._normalised(advantages, table)
-        least = self.alignment.least_successes if self.alignment else 0
-        return whitened_by_kind(advantages, self._kind[table.episode], self._success[table.episode], least)
+        return whitened_by_kind(advantages, self._turn_kind, self._success[table.episode], self._least)
+
+    def _normalised_tokens(self, advantages: Tensor, table: TurnTable) -> Tensor:
+        if not self.answered:
+            return super()._normalised_tokens(advantages, table)
+        success = self._success[table.episode][table.token_turn]
+        return whitened_by_kind(advantages, self._turn_kind[table.token_turn], success, self._least)
+
+    @property
+    def _least(self) -> int:
+        return self.alignment.least_successes if self.alignment else 0
 
     # The loss
 
     def _weight(self, table: TurnTable, episodes: Sequence[int]) -> int:
         self._divisor = super()._weight(table, episodes)
-        if self._token_weight is not None and self.masking is not None and self.masking.config.normalise:
+        if self._token_weight is not None and self.masking and self.masking.config.normalise and self.method.mean == "tokens":
             spans = [slice(table.token_start[index], table.token_start[index + 1]) for index in episodes]
             self._divisor = int(sum(float(self._token_weight[span].sum()) for span in spans))
         if self.auxiliary is not None:
@@ -230,32 +209,28 @@ class MixedLearner(Learner):
             self.auxiliary.begin_minibatch(turns)
         return self._divisor
 
-    def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
-        hidden = hidden_states(self.policy, chunk.batch)
-        logprobs, entropy = logprobs_of_states(self.policy, hidden, chunk.batch, self.config.temperature)
-        advantages = targets.advantages[table.token_turn[chunk.tokens]]
-        old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens]
-        loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip)
-        if self._token_weight is not None:
-            loss = loss * self._token_weight[chunk.tokens]
-        sums = {"policy_loss": float(loss.detach().sum()), "clipped": float(clipped.sum()), "entropy": float(entropy.sum())}
-        kind = self._kind[table.episode[table.token_turn[chunk.tokens]]]
+    def _logprobs(self, table: TurnTable, chunk: Chunk) -> tuple[Tensor, Tensor]:
+        self._hidden = hidden_states(self.policy, chunk.batch)
+        logprobs, entropy = logprobs_of_states(self.policy, self._hidden, chunk.batch, self.config.temperature)
+        kind = self._turn_kind[table.token_turn[chunk.tokens]]
         for number in range(2):
             self._entropy[number] += torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
-        total = loss.sum()
-        if self.algorithm == "grpo" and self.config.kl_coefficient > 0:
-            with torch.no_grad():
-                reference = response_logprobs(self.reference, chunk.batch, self.config.temperature)[0]
-            gap = reference - logprobs
-            total = total + self.config.kl_coefficient * (gap.exp() - gap - 1).sum()  # the k3 estimator of the KL, in the loss
-        if self.auxiliary is not None:
-            term = self.auxiliary.loss(hidden, chunk)
-            if term is not None:
-                every = self.auxiliary.config.measure_every
-                if every and self.iteration % every == 0:
-                    self.auxiliary.measure(total / self._divisor, term, [*self.policy.parameters()])
-                total = total + term * self._divisor  # divided by the tokens again outside
-        return total, sums
+        return logprobs, entropy
+
+    def _masked(self, loss: Tensor, chunk: Chunk) -> Tensor:
+        return loss if self._token_weight is None else loss * self._token_weight[chunk.tokens]
+
+    def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
+        total, sums = super()._policy_loss(table, targets, chunk)
+        if self.auxiliary is None or self._hidden is None:
+            return total, sums
+        term = self.auxiliary.loss(self._hidden, chunk)
+        if term is None:
+            return total, sums
+        every = self.auxiliary.config.measure_every
+        if every and self.iteration % every == 0:
+            self.auxiliary.measure(total / self._divisor, term, list(self.policy.parameters()))
+        return total + term * self._divisor, sums  # divided again by the caller
 
     def _update(self, table: TurnTable, targets: Targets, episodes: Sequence[int]) -> Metrics:
         sums = super()._update(table, targets, episodes)

@@ -37,7 +37,16 @@ from codeenv.problems.procedural.values import (
     text_pieces,
 )
 
-__all__ = ["FamilyBuilder", "ValuesDocuments", "build_tokenizer", "env_config", "exam", "family_item", "family_labels", "values_feedback"]
+__all__ = [
+    "FamilyBuilder",
+    "ValuesDocuments",
+    "build_tokenizer",
+    "env_config",
+    "exam",
+    "family_item",
+    "family_labels",
+    "values_feedback",
+]
 
 _PIECES = (
     "wrong on ", " gave ", " not ", "invalid code", "wrong", "run\n", "fill\n", "\non ", " gives ",
@@ -162,8 +171,8 @@ class ValuesDocuments:
     """Supervised conversations about train programs.
 
     A share of them runs a program on several inputs and states the values; a small share shows the form of a repair with an
-    answer that is drawn at random; the rest are statements with their program, and conversations of several turns whose attempts are
-    drawn without regard to the feedback, so that the use of feedback is left to learn.
+    answer that is drawn at random; the rest are statements with their program, and conversations of several turns whose
+    attempts are drawn without regard to the feedback, so that the use of feedback is left to learn.
 
     Args:
         chat: the tokens' format.
@@ -223,7 +232,9 @@ class ValuesDocuments:
         for _ in range(turns):
             attempt = self._random.choice(pool)
             parts.append((shown, attempt.source))
-            failed = next((item for item in task.inputs[:PUBLIC_TESTS] if attempt.answer(item) != task.program.answer(item)), None)
+            failed = next(
+                (item for item in task.inputs[:PUBLIC_TESTS] if attempt.answer(item) != task.program.answer(item)), None
+            )
             if failed is None:
                 break
             shown = f"wrong on {inputs_text(failed)} gave {attempt.answer(failed)} not {task.program.answer(failed)}"

@@ -163,7 +163,7 @@ class Learner:
         returns = rewards_to_go(shaped_rewards(table.rewards, log_ratio, config.kl_coefficient), table.episode)
         if config.critic_level == "token":
             each = returns[table.token_turn] - values
-            each = normalised_over_tokens(each) if config.normalise_advantages else each
+            each = self._normalised_tokens(each, table) if config.normalise_advantages else each
             return Targets(old, log_ratio, values, returns, torch.zeros_like(returns), each)
         advantages = returns - values
         if config.normalise_advantages:
@@ -179,11 +179,12 @@ class Learner:
         values = torch.zeros_like(returns)
         if method.baseline == "none":
             each = token_rewards_to_go(returns, old - reference, table.token_turn, table.episode, beta)
-            return Targets(old, log_ratio, values, returns, returns, normalised_over_tokens(each), kept)
+            return Targets(old, log_ratio, values, returns, returns, self._normalised_tokens(each, table), kept)
         first = torch.tensor(table.turn_start[:-1], device=self.device)
         totals = group_baseline(returns[first], self._group, method.scale == "group", method.baseline == "others")
         advantages = totals[table.episode]
-        each_or_none = normalised_over_tokens(advantages[table.token_turn]) if method.scale == "tokens" else None
+        spread = advantages[table.token_turn]
+        each_or_none = self._normalised_tokens(spread, table) if method.scale == "tokens" else None
         return Targets(old, log_ratio, values, returns, advantages, each_or_none, kept)
 
     # What a learner of another kind of batch changes
@@ -200,6 +201,17 @@ class Learner:
     def _normalised(self, advantages: Tensor, table: TurnTable) -> Tensor:
         return normalised(advantages)
 
+    def _normalised_tokens(self, advantages: Tensor, table: TurnTable) -> Tensor:
+        return normalised_over_tokens(advantages)
+
+    def _logprobs(self, table: TurnTable, chunk: Chunk) -> tuple[Tensor, Tensor]:
+        """Return log-probability and entropy of each sampled token of a chunk under the policy that is trained."""
+        return response_logprobs(self.policy, chunk.batch, self.config.temperature)
+
+    def _masked(self, loss: Tensor, chunk: Chunk) -> Tensor:
+        """Return the loss of each sampled token of a chunk, weighted."""
+        return loss
+
     def _weight(self, table: TurnTable, episodes: Sequence[int]) -> int:
         """Return by what the summed policy loss of some episodes is divided; for a mean over tokens, their number."""
         if self.method.mean == "sequence":
@@ -210,12 +222,13 @@ class Learner:
 
     def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
         """Return the policy loss summed over the tokens of a chunk, and other sums over its tokens."""
-        logprobs, entropy = response_logprobs(self.policy, chunk.batch, self.config.temperature)
+        logprobs, entropy = self._logprobs(table, chunk)
         turn = table.token_turn[chunk.tokens]
         each = targets.token_advantages
         advantages = targets.advantages[turn] if each is None else each[chunk.tokens]
         old, behaviour = targets.old[chunk.tokens], table.behaviour[chunk.tokens] if self.method.stale else None
         loss, clipped = policy_loss(logprobs, old, behaviour, advantages, self.config.clip, self.method.clip_high)
+        loss = self._masked(loss, chunk)
         if targets.reference is not None:
             divergence = divergence_loss(logprobs, targets.reference[chunk.tokens], self.method.kl)
             loss = loss + self.config.kl_coefficient * divergence

@@ -84,7 +84,9 @@ class TraceHead(nn.Module):
         sizes = {name: hidden if name in ("outcome", "exception") else 2 * hidden for name in self.names}
         self.layers = nn.ModuleDict(
             {
-                f"to_{name}": nn.Sequential(nn.LayerNorm(size), nn.Linear(size, width), nn.GELU(), nn.Linear(width, len(HEADS[name])))
+                f"to_{name}": nn.Sequential(
+                    nn.LayerNorm(size), nn.Linear(size, width), nn.GELU(), nn.Linear(width, len(HEADS[name]))
+                )
                 for name, size in sizes.items()
             }
         )

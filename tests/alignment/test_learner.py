@@ -1,0 +1,176 @@
+"""The mixed learner: off is bit-identical, the mixture has the released counts, kinds are normalised apart, heads and masks stay in place."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from codeenv.agents.alignment.config import AlignmentConfig
+from codeenv.agents.alignment.kind_critic import KindCritic
+from codeenv.agents.alignment.learner import MixedLearner
+from codeenv.agents.alignment.miniature import FamilyBuilder, build_tokenizer, env_config, exam, family_labels
+from codeenv.agents.lm.chat_format import PlainFormat
+from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
+from codeenv.agents.rlef.config import MINI
+from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.stepcoder.masking import Masking
+from codeenv.agents.trace_head.auxiliary import Auxiliary, AuxiliaryConfig
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge
+from codeenv.prediction import PredictionScorer
+from codeenv.problems.procedural import values
+
+TINY = MiniShape(hidden=16, feed_forward=32, layers=1, heads=2)
+CONFIG = dataclasses.replace(
+    MINI, episodes=8, updates=2, micro_batch=4, critic_only_iterations=0, warmup_updates=0, max_response_tokens=6, iterations=4
+)
+CHAT = PlainFormat(build_tokenizer())
+
+
+@pytest.fixture(scope="module")
+def judge():
+    with Judge(workers=1, isolation="batch") as judge:
+        yield judge
+
+
+def make(kind=MixedLearner, config=CONFIG, critic=None, **options):
+    policy = build_mini_policy(CHAT.tokenizer, TINY, seed=0)
+    critic = critic or build_mini_critic(CHAT.tokenizer, TINY, seed=0)
+    return kind(policy, critic, CHAT, env_config(), config, seed=0, **options)
+
+
+def problems(iteration, count):
+    return [values.problem(task) for task in values.sample_tasks("train", count, seed=iteration)]
+
+
+def trained(learner, judge, steps=2):
+    torch.manual_seed(0)
+    for _ in range(steps):
+        learner.step(problems, judge)
+    return torch.cat([parameter.detach().flatten() for parameter in learner.policy.parameters()])
+
+
+def aligned(judge, config=CONFIG, **settings):
+    settings = {"fraction": 0.5, "prompt": "compact", "floor": 0.0, **settings}
+    learner = make(
+        config=config, alignment=AlignmentConfig(**settings), builder=FamilyBuilder(), scorer=PredictionScorer(judge),
+        critic=KindCritic(build_mini_critic(CHAT.tokenizer, TINY, seed=0).trunk),
+    )  # fmt: skip
+    learner.buffer.push(exam("train", 16, seed=0))
+    return learner
+
+
+@pytest.fixture(scope="module")
+def plain(judge):
+    return trained(make(Learner), judge)
+
+
+def head(mode, weight=0.1):
+    return Auxiliary(TINY.hidden, AuxiliaryConfig(mode, weight, width=8), labeller=family_labels)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        lambda judge: {},
+        lambda judge: {"alignment": AlignmentConfig(0.0), "builder": FamilyBuilder(), "scorer": PredictionScorer(judge)},
+        lambda judge: {"auxiliary": head("probe")},
+        lambda judge: {"auxiliary": head("on", 0.0)},
+    ],
+    ids=["nothing", "fraction 0", "a probe", "a head of weight 0"],
+)
+def test_what_is_off_leaves_the_policy_bit_identical(judge, plain, options):
+    assert torch.equal(trained(make(**options(judge)), judge), plain)
+
+
+def test_a_head_that_is_on_changes_the_policy_and_learns_itself(judge, plain):
+    auxiliary = head("on")
+    before = [parameter.clone() for parameter in auxiliary.head.parameters()]
+    assert not torch.equal(trained(make(auxiliary=auxiliary), judge), plain)
+    assert any(not torch.equal(one, other) for one, other in zip(before, auxiliary.head.parameters(), strict=True))
+
+
+def test_a_probe_learns_without_touching_the_policy(judge):
+    auxiliary = head("probe")
+    before = [parameter.clone() for parameter in auxiliary.head.parameters()]
+    trained(make(auxiliary=auxiliary), judge)
+    assert any(not torch.equal(one, other) for one, other in zip(before, auxiliary.head.parameters(), strict=True))
+
+
+def test_the_gradients_of_head_and_policy_are_compared_if_asked(judge):
+    auxiliary = Auxiliary(TINY.hidden, AuxiliaryConfig("on", measure_every=1), labeller=family_labels)
+    metrics = make(auxiliary=auxiliary).step(problems, judge)
+    assert metrics["head_gradient_ratio"] > 0
+    assert -1 <= metrics["head_gradient_cosine"] <= 1
+
+
+def test_an_empty_buffer_gives_a_batch_of_code_alone(judge):
+    learner = aligned(judge)
+    learner.buffer._items.clear()
+    assert learner.step(problems, judge)["episodes"] == 8
+
+
+def test_alignment_prompts_take_their_share_of_the_batch(judge):
+    metrics = aligned(judge).step(problems, judge)
+    assert metrics["episodes"] == 4
+    assert metrics["align_answers"] == 4
+    assert {"align_reward", "align_exact", "align_parsed", "align_entropy", "code_entropy"} <= set(metrics)
+
+
+def test_a_kind_with_few_successes_gets_no_advantage(judge):
+    learner = aligned(judge, least_successes=10)
+    metrics = learner.step(problems, judge)
+    assert metrics["align_answers"] == 4
+    assert metrics["align_advantage"] == 0.0
+
+
+def test_alignment_waits_for_the_floor(judge):
+    learner = aligned(judge, floor=0.5)
+    assert learner.step(problems, judge)["episodes"] == 8
+    assert learner.frozen
+    assert learner.step(problems, judge)["episodes"] == 8
+
+
+@pytest.mark.parametrize("algorithm", ["grpo", "reinforce++"])
+def test_alignment_mixes_with_algorithms_without_a_critic(judge, algorithm):
+    config = dataclasses.replace(CONFIG, algorithm=algorithm, group=2)
+    metrics = aligned(judge, config, samples=2).step(problems, judge)
+    assert metrics["episodes"] == 4
+    assert metrics["align_answers"] == 4
+    assert metrics["align_items"] <= 2
+
+
+def test_samples_of_one_item_share_a_group_and_no_other_does(judge):
+    learner = aligned(judge, dataclasses.replace(CONFIG, algorithm="grpo", group=2), samples=2)
+    learner.step(problems, judge)
+    code, asked = learner._group[:4].tolist(), learner._group[4:].tolist()
+    assert code[0] == code[1] != code[2] == code[3]
+    assert not set(code) & set(asked)
+
+
+def test_a_random_mask_control_keeps_as_many_tokens(judge):
+    kept = []
+    for seed in (None, 1):
+        learner = make(masking=Masking(random_seed=seed))
+        kept.append(learner.step(problems, judge)["mask_kept"])
+    assert kept[0] == kept[1]
+
+
+def test_alignment_without_a_scorer_is_refused():
+    with pytest.raises(CodeenvError, match="scorer"):
+        make(alignment=AlignmentConfig())
+
+
+def test_the_kind_critic_is_the_plain_critic_for_code():
+    plain = build_mini_critic(CHAT.tokenizer, TINY, seed=0)
+    critic = KindCritic(plain.trunk)
+    critic.head.load_state_dict(plain.head.state_dict())
+    from codeenv.agents.lm.scoring import build_batch
+    from codeenv.agents.lm.tokens import TokenConversation
+
+    conversation = TokenConversation()
+    conversation.add_environment([5, 6, 7])
+    conversation.add_response([8, 1], [0.0, 0.0], "stop")
+    batch = build_batch([conversation], pad_id=0)
+    with torch.no_grad():
+        assert torch.equal(critic.of_kind(batch, torch.tensor([0])), plain(batch))
