@@ -151,7 +151,10 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
     def problems(iteration: int, count: int) -> list[Any]:
         return [values.problem(task) for task in values.sample_tasks("train", count, seed=(seed * 100_003 + iteration))]
 
-    before = evaluate(policy, chat, judge, evaluation, seed)
+    known = out / f"warm-{seed}.before"
+    if not known.exists():
+        known.write_text(json.dumps(evaluate(policy, chat, judge, evaluation, seed)))
+    before = json.loads(known.read_text())
     curve = []
     cpu = time.process_time()
     for _ in range(iterations):

@@ -51,3 +51,7 @@ for _source in sources().values():
             vector_entry_point="codeenv.vector:CodeVectorEnv",
             kwargs={"problems": _source.name},
         )
+
+for _name, _kind in (("Alignment", "state"), ("OutputPrediction", "output"), ("InputPrediction", "input")):
+    if f"codeenv/{_name}-v0" not in _gymnasium.registry:
+        _gymnasium.register(f"codeenv/{_name}-v0", entry_point="codeenv.prediction.env:PredictionEnv", kwargs={"kind": _kind})

@@ -89,7 +89,7 @@ def family_item(of: Problem, program: ValuesProgram, test: CallTest, kind: str =
 
     Kind `state` asks for `u`, `v` and the output; kind `repair` for the expression that `u` is bound to.
     """
-    u, v = program.picked(test.args), program.answer(test.args)  # type: ignore[arg-type]
+    u, v = program.picked(test.args), program.answer(test.args)
     name = f"{of.id}/{program.pick}.{program.offset}/{of.public_tests.index(test)}/{kind}"
     if kind == "repair":
         line = program.source.split("\n")[1]
@@ -146,7 +146,7 @@ def family_labels(submissions: Sequence[Submission]) -> list[RunLabels]:
             continue
         lines = one.source.split("\n")
         ends = (len(lines[0]) + 1 + len(lines[1]), len(lines[0]) + 1 + len(lines[1]) + 1 + len(lines[2]))
-        values = (program.picked(test.args), program.answer(test.args))  # type: ignore[arg-type]
+        values = (program.picked(test.args), program.answer(test.args))
         variables = []
         for name, end, value in zip(("f.u", "f.v"), ends, values, strict=True):
             classes = value_classes(str(value))

@@ -82,8 +82,8 @@ def last_assignments(source: str, tree: ast.Module) -> dict[str, int]:
     def visit(node: ast.AST, scope: str, end: int | None) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             inner = f"{scope}{node.name}."
-            for child in node.body:
-                visit(child, inner, None)
+            for statement in node.body:
+                visit(statement, inner, None)
             return
         if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             return  # their variables are not traced

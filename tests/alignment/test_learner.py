@@ -1,4 +1,4 @@
-"""The mixed learner: off is bit-identical, the mixture has the released counts, kinds are normalised apart, heads and masks stay in place."""
+"""The mixed learner: off is bit-identical, the mixture has the released counts, kinds are normalised apart."""
 
 import dataclasses
 

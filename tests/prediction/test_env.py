@@ -1,0 +1,129 @@
+"""Prediction environments: one question, one answer, no truth in what is shown."""
+
+import json
+
+import gymnasium
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+import codeenv
+from codeenv.errors import CodeenvError
+from codeenv.prediction import answer_text
+from codeenv.prediction.env import PredictionEnv
+from codeenv.prediction.make import items_of
+from codeenv.prediction.repair import mask_lines, mutate
+from codeenv.prediction.rows import read_items, write_items
+from codeenv.problems import CallTest, Problem, StdioTest
+
+DOUBLE = Problem(
+    "test/double",
+    "Write f(x) that doubles every number.",
+    "call",
+    "f",
+    public_tests=(CallTest(([7, 8],), {}, [14, 16]),),
+    private_tests=(CallTest(([4242],), {}, [8484]),),
+    correct_solutions=("def f(x):\n    'f([7, 8]) is [14, 16].'\n    out = []\n    for y in x:\n        out.append(2 * y)\n    return out\n",),
+    incorrect_solutions=("def f(x):\n    out = []\n    for y in x:\n        out.append(y + y + 1)\n    return out\n",),
+)
+ADD = Problem(
+    "test/add",
+    "Print the sum of two numbers.",
+    "stdio",
+    public_tests=(StdioTest("20 3\n", "23\n"),),
+    correct_solutions=("a, b = map(int, input().split())\nprint(a + b)\n",),
+    incorrect_solutions=("a, b = map(int, input().split())\nprint(a // (b - 3))\n", "a, b = input().split()\nprint(a + b)\n"),
+)
+PROBLEMS = [DOUBLE, ADD]
+
+
+@pytest.mark.parametrize("kind", ["state", "output", "input", "repair", "test_output"])
+def test_the_known_answer_is_right_and_the_question_holds_no_secret(judge, kind):
+    env = PredictionEnv(kind, PROBLEMS, judge=judge, prompt="plain")
+    assert {item.problem.id for item in env.items} <= {"test/double", "test/add"}
+    for index, item in enumerate(env.items):
+        observation, info = env.reset(options={"index": index})
+        assert "4242" not in observation["problem"]
+        if kind in ("output", "test_output", "state"):
+            assert repr(item.output) not in observation["problem"]
+        assert "output" not in info
+        observation, reward, terminated, truncated, info = env.step("Let me see. " + answer_text(item))
+        assert (reward, terminated, truncated, info["exact"]) == (1.0, True, False, True)
+
+
+def test_a_crash_becomes_an_exception_item_or_none(judge):
+    items = items_of([ADD], "exception", judge)
+    assert all(item.exception == ("ZeroDivisionError", 2) for item in items)
+
+
+def test_another_input_with_the_same_output_is_right(judge):
+    env = PredictionEnv("input", [ADD], judge=judge)
+    env.reset(seed=0)
+    assert env.step('{"input": "11 12\\n"}')[1] == 1.0
+    env.reset(seed=0)
+    assert env.step('{"input": "11 13\\n"}')[1] < 0.5
+
+
+@pytest.mark.parametrize("answer", ["", "{}", '{"args": 3}', '{"args": [NaN]}', '{"args": [1], "kwargs": []}', '{"lines": [1]}'])
+def test_an_unreadable_input_gets_nothing_and_is_not_run(judge, answer):
+    env = PredictionEnv("input", [DOUBLE], judge=judge)
+    env.reset(seed=0)
+    assert env.step(answer)[1] == 0.0
+
+
+def test_a_repair_may_differ_from_the_masked_line(judge):
+    env = PredictionEnv("repair", [ADD], judge=judge)
+    env.reset(seed=0)
+    item = env.items[0]
+    line = {"print(a + b)": "print(b + a)"}.get(item.masked[0], "b, a = map(int, input().split())")
+    assert env.step(json.dumps({"lines": [line]}))[1] == 1.0
+
+
+def test_the_registered_environments_pass_gymnasiums_checker():
+    for name in ("Alignment", "OutputPrediction", "InputPrediction"):
+        env = gymnasium.make(f"codeenv/{name}-v0", problems=PROBLEMS)
+        check_env(env.unwrapped, skip_render_check=True)
+        env.close()
+
+
+def test_misuse_is_answered_with_a_sentence(judge):
+    env = PredictionEnv("output", PROBLEMS, judge=judge)
+    with pytest.raises(CodeenvError, match="reset"):
+        env.step("x")
+    env.reset()
+    with pytest.raises(CodeenvError, match="text"):
+        env.step(3)
+    with pytest.raises(CodeenvError, match="index"):
+        env.reset(options={"index": 99})
+    with pytest.raises(CodeenvError, match="item_id"):
+        env.reset(options={"id": 1})
+    with pytest.raises(CodeenvError, match="no item"):
+        PredictionEnv("output", [Problem("p", "s", "stdio", public_tests=(StdioTest("", "x"),))], judge=judge)
+    with pytest.raises(CodeenvError, match="kind"):
+        PredictionEnv("guess", PROBLEMS, judge=judge)
+
+
+def test_items_are_written_and_read_back(judge, tmp_path):
+    items = items_of(PROBLEMS, "output", judge)
+    write_items(tmp_path / "items.jsonl", items)
+    assert [item.to_dict() for item in read_items(tmp_path / "items.jsonl")] == [item.to_dict() for item in items]
+    assert PredictionEnv(items=tmp_path / "items.jsonl", judge=judge).reset(seed=1)[0]["turn"] == 0
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    with pytest.raises(CodeenvError, match="line 1"):
+        read_items(tmp_path / "bad.jsonl")
+
+
+def test_masks_and_mutations_keep_the_rest_of_the_program():
+    source = DOUBLE.correct_solutions[0]
+    masked, lines = mask_lines(source, 2, seed=4)
+    for number, line in enumerate(lines, start=1):
+        masked = masked.replace(f"MASKED_LINE_{number}", line, 1)
+    assert masked == source
+    assert mask_lines("def f(): pass", 1, 0) is None
+    assert mask_lines("def f(", 1, 0) is None
+    assert mutate(source, 0) != source
+    assert mutate("pass", 0) is None
+
+
+def test_the_environments_are_listed():
+    assert codeenv.__version__
+    assert {"codeenv/Alignment-v0", "codeenv/OutputPrediction-v0", "codeenv/InputPrediction-v0"} <= set(gymnasium.registry)
