@@ -168,10 +168,15 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
 
 
 def evaluate(policy: Any, chat: Any, judge: Judge, count: int, seed: int) -> dict[str, float]:
-    """Return solve rate, first-turn solve rate and value-right rate on held-out programs, and accuracy on the fixed exams."""
+    """Return solve rate, first-turn solve rate and value-right rate on new problems, and accuracy on exams of held-out programs.
+
+    The problems are about programs of the train split with inputs drawn anew: the supervised documents hold no other
+        program, and a
+    policy that has learned which programs exist does not write the others. Executing held-out programs is what the exams ask.
+    """
     policy.eval()
     generator = torch.Generator().manual_seed(9_000 + seed)
-    tasks = values.sample_tasks("report", count, seed=1_000_000 + seed)
+    tasks = values.sample_tasks("train", count, seed=1_000_000 + seed)
     sampling = Sampling(max_tokens=14, max_context=128)
     collection = collect(policy, chat, [values.problem(task) for task in tasks], judge, env_config(), sampling, generator)
     followed = right = 0
@@ -186,8 +191,8 @@ def evaluate(policy: Any, chat: Any, judge: Judge, count: int, seed: int) -> dic
         "first_turn": sum(one.solved and len(one.episode.turns) == 1 for one in collection.played)
         / max(1, len(collection.played)),
         "value_right": right / max(1, followed),
-        "ceiling": values.posterior_solve_rate(tasks, informed=False),
-        "bayes": values.posterior_solve_rate(tasks),
+        "ceiling": values.posterior_solve_rate(tasks, informed=False, split="train"),
+        "bayes": values.posterior_solve_rate(tasks, split="train"),
     }
     greedy = Sampling(temperature=0.0, max_tokens=14, max_context=128)
     for kind in ("state", "repair"):

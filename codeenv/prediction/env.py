@@ -26,8 +26,8 @@ __all__ = ["PredictionEnv"]
 class PredictionEnv(gymnasium.Env[Observation, str]):
     """An episode is one item and one answer. Observation and action have the spaces of `CodeEnv`.
 
-    `info` holds `item_id`, `problem_id` and `kind`; after the answer also `parsed`, `exact` and `parts` (which parts of the answer are
-    right). The true values are never in it.
+    `info` holds `item_id`, `problem_id` and `kind`; after the answer also `parsed`, `exact` and `parts` (which parts of the
+    answer are right). The true values are never in it.
 
     Args:
         kind: what is asked, one of `codeenv.prediction.KINDS`.

@@ -22,7 +22,8 @@ def items_of(problems: Sequence[Problem], kind: str, judge: Judge, seed: int = 0
     """Return at most one item of a kind for each problem.
 
     `state` and `exception` are about known wrong programs, as in training, or mutated right ones where none is known; `output`,
-    `input` and `repair` are about known right ones; `test_output` needs no program. Every input comes from a public test. Problems without such a program or test give none.
+    `input` and `repair` are about known right ones; `test_output` needs no program. Every input comes from a public test.
+    Problems without such a program or test give none.
 
     Args:
         problems: the problems.
@@ -73,7 +74,10 @@ def without_docstrings(source: str) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return source
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+        if (
+            isinstance(node, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+            and ast.get_docstring(node) is not None
+        ):
             node.body = node.body[1:] or [ast.Pass()]
     return ast.unparse(tree) + "\n"
 

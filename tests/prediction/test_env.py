@@ -22,7 +22,9 @@ DOUBLE = Problem(
     "f",
     public_tests=(CallTest(([7, 8],), {}, [14, 16]),),
     private_tests=(CallTest(([4242],), {}, [8484]),),
-    correct_solutions=("def f(x):\n    'f([7, 8]) is [14, 16].'\n    out = []\n    for y in x:\n        out.append(2 * y)\n    return out\n",),
+    correct_solutions=(
+        "def f(x):\n    'f([7, 8]) is [14, 16].'\n    out = []\n    for y in x:\n        out.append(2 * y)\n    return out\n",
+    ),
     incorrect_solutions=("def f(x):\n    out = []\n    for y in x:\n        out.append(y + y + 1)\n    return out\n",),
 )
 ADD = Problem(

@@ -30,7 +30,8 @@ def build(judge, source, **options):
         ("a = b = c = d = 1\nprint(a)", {"b": 1, "c": 1, "d": 1}),
     ],
     ids=[
-        "a flat script", "work in main()", "work in main() behind the guard", "code in the guard", "sys.exit", "a function behind the guard",
+        "a flat script", "work in main()", "work in main() behind the guard", "code in the guard", "sys.exit",
+        "a function behind the guard",
         "counters and deques", "integer keys and tuples", "infinity", "sets and hidden names", "the last three names",
     ],
 )  # fmt: skip
@@ -51,7 +52,15 @@ def test_the_program_shapes_give_what_the_released_code_captures(judge, source, 
         ("\n".join(f"if {n}: pass" for n in range(101)), "complexity"),
         ("while True: pass", "run_failed"),
     ],
-    ids=["an exception", "a set in a dictionary", "tuple keys", "no output", "a syntax error", "a complex program", "a time limit"],
+    ids=[
+        "an exception",
+        "a set in a dictionary",
+        "tuple keys",
+        "no output",
+        "a syntax error",
+        "a complex program",
+        "a time limit",
+    ],
 )
 def test_other_shapes_are_dropped_with_their_reason(judge, source, reason):
     assert build(judge, source).dropped == {reason: 1}

@@ -211,7 +211,9 @@ def text_pieces() -> tuple[str, ...]:
     return (*_PICK_WORDS, *_OFFSET_WORDS, *_VAGUE.values(), _HEAD, _MIDDLE, _TAIL, *PICKS, *signed, *numbers, *named, "; ")
 
 
-def posterior_solve_rate(tasks: Sequence[ValuesTask], turns: int = 3, seed: int = 0, informed: bool = True) -> float:
+def posterior_solve_rate(
+    tasks: Sequence[ValuesTask], turns: int = 3, seed: int = 0, informed: bool = True, split: Split | None = None
+) -> float:
     """Return the solve rate of uniform guesses among the fitting programs, without repetition.
 
     Args:
@@ -220,14 +222,16 @@ def posterior_solve_rate(tasks: Sequence[ValuesTask], turns: int = 3, seed: int 
         seed: of the guesses.
         informed: drop programs that disagree with the failing tests shown so far; off, this is the blind reference that no
             method without the feedback's content beats in expectation.
+        split: guess programs of this split alone, `None` all.
     """
     generator = np.random.default_rng(seed)
-    return float(np.mean([_guess(task, turns, generator, informed) for task in tasks]))
+    return float(np.mean([_guess(task, turns, generator, informed, split) for task in tasks]))
 
 
-def _guess(task: ValuesTask, turns: int, generator: np.random.Generator, informed: bool) -> bool:
-    hidden, fitting = task.program, list(candidates(task.program, task.mask))
-    for _ in range(turns):
+def _guess(task: ValuesTask, turns: int, generator: np.random.Generator, informed: bool, split: Split | None) -> bool:
+    hidden = task.program
+    fitting = [other for other in candidates(hidden, task.mask) if split is None or split_of(other) == split]
+    for _ in range(min(turns, len(fitting))):
         guess = fitting.pop(int(generator.integers(len(fitting))))
         shown = next((item for item in task.inputs[:PUBLIC_TESTS] if guess.answer(item) != hidden.answer(item)), None)
         if shown is None:
