@@ -17,7 +17,7 @@ import ast
 
 from .blocks import Blocks
 from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, parameters_of, prologue, qualified
-from .scopes import Scope, bound_names, own_statements, touched_names
+from .scopes import Scope, names_of, own_statements
 from .syntax import Syntax
 
 __all__ = ["Weaver"]
@@ -44,14 +44,17 @@ class Weaver:
         counters: number of counters that are kept outside of frames.
     """
 
-    def __init__(self, mode: str, iterations: int, hidden_everywhere: bool, mark_by_line: bool = False) -> None:
+    def __init__(self, mode: str, iterations: int, source: str, mark_by_line: bool = False) -> None:
         self.mode = mode
         self.iterations = iterations
         self.sites: list[tuple[str, int, tuple[str, ...], tuple[str, ...], int, dict[str, Any]]] = []
         self.blocks = Blocks()
         self.loop_lines: dict[str, int] = {}
         self.counters = 1
-        self._hidden_everywhere = hidden_everywhere
+        quoting = "'" in source or '"' in source
+        self._hidden_everywhere = "f_locals" in source or ("locals(" in source and "eval" in source and quoting)
+        self._hidden_somewhere = any(word in source for word in ("locals", "vars", "dir"))
+        self._deletes = "del" in source
         self._stop = self.blocks.slot()
         self._flags: dict[int, int] = {}
         self._names: dict[int, tuple[list[str], list[str]]] = {}
@@ -66,11 +69,11 @@ class Weaver:
 
     def module(self, tree: ast.Module) -> ast.Module:
         """Return the rewritten module."""
-        for node in ast.walk(tree):
+        for node in ast.walk(tree) if self._deletes else ():
             if isinstance(node, ast.Delete):
                 self._deleted.update(target.id for target in node.targets if isinstance(target, ast.Name))
         scope = Scope("module", "<module>", None)
-        scope.collect(tree.body)
+        scope.collect(tree.body, self._names_of)
         head, body = prologue(tree.body)
         place = Place(scope, self.mode in ("bounded", "full"), False, 0)
         woven = self._weave(body, place) if body else []
@@ -127,7 +130,7 @@ class Weaver:
     def _names_of(self, statement: ast.stmt) -> tuple[list[str], list[str]]:
         key = id(statement)
         if key not in self._names:
-            self._names[key] = (bound_names(statement), touched_names(statement))
+            self._names[key] = names_of(statement)
         return self._names[key]
 
     # Statements
@@ -182,7 +185,7 @@ class Weaver:
             out.append(self._function(statement, place))
         elif isinstance(statement, ast.ClassDef):
             scope = Scope("class", qualified(place.scope, statement.name), place.scope)
-            scope.collect(statement.body)
+            scope.collect(statement.body, self._names_of)
             head, body = prologue(statement.body)
             inside = Place(scope, False, False, place.nesting)
             out.append(Syntax.changed(statement, body=head + (self._weave(body, inside) if body else [])))
@@ -384,11 +387,11 @@ class Weaver:
         return [code.finally_(woven, [leaving])]
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> ast.stmt:
-        hidden = self._hidden_everywhere or looks_at_locals(node)
+        hidden = self._hidden_everywhere or (self._hidden_somewhere and looks_at_locals(node))
         scope = Scope("function", qualified(place.scope, node.name), place.scope, hidden)
         parameters = parameters_of(node)
         scope.variables.update(parameters)
-        scope.collect(node.body)
+        scope.collect(node.body, self._names_of)
         head, body = prologue(node.body)
         head += [item for item in own_statements(body) if isinstance(item, (ast.Global, ast.Nonlocal))]
         if not body:

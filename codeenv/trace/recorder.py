@@ -18,6 +18,7 @@ first zero byte. This module runs in the child beside the program: it needs the 
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import sys
 import warnings
@@ -92,21 +93,26 @@ class Recorder:
         modes = [self._mode] if self._mode == "coverage" else [self._mode, "coverage"]
         reason = f"the source is longer than {_SOURCE_BYTES} characters"
         if len(source) <= _SOURCE_BYTES:
-            for mode in modes:
-                try:
-                    return self._instrumented(source, filename, mode)
-                except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
-                    reason = f"{class_name(type(error))} while instrumenting"
+            collects = gc.isenabled()
+            gc.disable()  # a syntax tree is many objects and no garbage
+            try:
+                for mode in modes:
+                    try:
+                        return self._instrumented(source, filename, mode)
+                    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
+                        reason = f"{class_name(type(error))} while instrumenting"
+            finally:
+                if collects:
+                    gc.enable()
         self._start([], [], 0, reason)
         return plain
 
     def _instrumented(self, source: str, filename: str, mode: str) -> CodeType:
-        looks = "f_locals" in source or ("locals(" in source and ("'" in source or '"' in source) and "eval" in source)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source, filename)
             watched = mode == "coverage" and self._monitoring() and not could_recurse(tree)
-            weaver = Weaver(mode, self._iterations, looks, watched)
+            weaver = Weaver(mode, self._iterations, source, watched)
             code: CodeType = compile(weaver.module(tree), filename, "exec", dont_inherit=True)
         if weaver.blocks.slots - MARK_BASE > MARKS:
             raise ValueError("too many blocks")
@@ -118,7 +124,7 @@ class Recorder:
         if watched:
             self._watch(code)
             return code
-        return bind(code, self._functions(weaver))
+        return bind(code, *self._functions(weaver))
 
     def _start(self, blocks: list[list[int]], branches: list[list[int]], marks: int, unrecorded: str) -> None:
         buffer = self._buffer
@@ -180,7 +186,7 @@ class Recorder:
         self._buffer[start:end] = record
         return True
 
-    def _functions(self, weaver: Weaver) -> dict[str, Any]:
+    def _functions(self, weaver: Weaver) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return what the instrumented code refers to: the functions below share their state through this closure."""
         sites = weaver.sites
         seen = [False] * weaver.blocks.slots
@@ -338,10 +344,8 @@ class Recorder:
                 emit(f'["x",{place[1]},{number},{{}},{{{kind},"uncaught":false}}]\n')
             return emit(f'["h",{site[1]},{frame},{{{bound}}},{{{kind}}}]\n')
 
-        return {
-            "seen": seen,
-            "marks": self._buffer,
-            "counts": counts,
+        tables = {"seen": seen, "marks": self._buffer, "counts": counts}
+        functions = {
             "call": call,
             "line": line,
             "iteration": iteration,
@@ -354,6 +358,7 @@ class Recorder:
             "recursion": (RecursionError, MemoryError),
             "unbound": (NameError, RecursionError, MemoryError),
         }
+        return tables, functions
 
     # The end of the run
 

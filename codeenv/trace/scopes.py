@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import ast
 
-__all__ = ["Scope", "bound_names", "may_raise", "own_statements", "touched_names"]
+__all__ = ["Scope", "may_raise", "names_of", "own_statements"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
@@ -101,14 +101,14 @@ class Scope:
             scope = scope.outer
         return ""
 
-    def collect(self, statements: list[ast.stmt]) -> None:
+    def collect(self, statements: list[ast.stmt], names: Callable[[ast.stmt], tuple[list[str], list[str]]]) -> None:
         """Fill in the names from the statements of this scope (not of the scopes inside it)."""
         for statement in own_statements(statements):
             if isinstance(statement, ast.Global):
                 self.globals.update(statement.names)
             elif isinstance(statement, ast.Nonlocal):
                 self.nonlocals.update(statement.names)
-            self.variables.update(bound_names(statement))
+            self.variables.update(names(statement)[0])
             if isinstance(statement, ast.Delete):
                 self.deleted.update(target.id for target in statement.targets if isinstance(target, ast.Name))
 
@@ -124,6 +124,8 @@ def own_statements(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
         yield statement
         if isinstance(statement, NESTED):
             continue
+        if not hasattr(statement, "body") and not isinstance(statement, ast.Match):
+            continue
         inner = [part for field in ("body", "orelse", "finalbody") if (part := getattr(statement, field, None))]
         for handler in getattr(statement, "handlers", ()):
             inner.insert(len(inner), handler.body)
@@ -132,66 +134,40 @@ def own_statements(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
         stack.extend(iter(part) for part in reversed(inner))
 
 
-def bound_names(statement: ast.stmt) -> list[str]:
-    """Return the variables that the head of a statement binds, in order, each once; not imports, functions and classes."""
-    names: dict[str, None] = {}
-    if isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            _target_names(target, names)
-    elif (
-        isinstance(statement, ast.AugAssign)
-        or (isinstance(statement, ast.AnnAssign) and statement.value is not None)
-        or isinstance(statement, (ast.For, ast.AsyncFor))
-    ):
-        _target_names(statement.target, names)
+def names_of(statement: ast.stmt) -> tuple[list[str], list[str]]:
+    """Return the variables that the head of a statement surely binds (not imports, functions and classes), and those whose
+    objects it may change; the latter are always evaluated, so surely bound afterwards. Each in order, each once.
+    """
+    bound: dict[str, None] = {}
+    touched: dict[str, None] = {}
+    kind = type(statement)
+    targets: list[ast.expr] = []
+    if isinstance(statement, (ast.Assign, ast.Delete)):
+        targets = list(statement.targets)
+    elif isinstance(statement, (ast.AugAssign, ast.AnnAssign, ast.For, ast.AsyncFor)):
+        targets = [statement.target] if kind is not ast.AnnAssign or statement.value is not None else []  # type: ignore[union-attr]
     elif isinstance(statement, (ast.With, ast.AsyncWith)):
-        for item in statement.items:
-            if item.optional_vars is not None:
-                _target_names(item.optional_vars, names)
+        targets = [item.optional_vars for item in statement.items if item.optional_vars is not None]
     elif isinstance(statement, ast.Match):
         for case in statement.cases:
             for node in ast.walk(case.pattern):
                 name = getattr(node, "name", None) or getattr(node, "rest", None)
                 if isinstance(name, str):
-                    names[name] = None
-    for expression in _head_expressions(statement):
-        for node in _unconditional(expression):
-            if isinstance(node, ast.NamedExpr) and isinstance(node.target, ast.Name):
-                names[node.target.id] = None
-    return list(names)
-
-
-def touched_names(statement: ast.stmt) -> list[str]:
-    """Return the names whose objects the head of a statement may change: always evaluated, so surely bound afterwards."""
-    names: dict[str, None] = {}
-    targets: list[ast.expr] = []
-    if isinstance(statement, ast.Assign):
-        targets = list(statement.targets)
-    elif isinstance(statement, (ast.AugAssign, ast.AnnAssign)):
-        targets = [statement.target]
-    elif isinstance(statement, ast.Delete):
-        targets = list(statement.targets)
+                    bound[name] = None
     while targets:
         target = targets.pop(0)
-        if isinstance(target, (ast.Tuple, ast.List)):
+        if isinstance(target, ast.Name):
+            if kind is not ast.Delete:
+                bound[target.id] = None
+        elif isinstance(target, (ast.Tuple, ast.List)):
             targets[:0] = target.elts
         elif isinstance(target, ast.Starred):
             targets.insert(0, target.value)
-        elif isinstance(target, (ast.Subscript, ast.Attribute)) and (root := _root(target)):
-            names[root] = None
+        elif root := _root(target):
+            touched[root] = None
     for expression in _head_expressions(statement):
-        for node in _unconditional(expression):
-            if not isinstance(node, ast.Call):
-                continue
-            if isinstance(node.func, ast.Attribute):
-                if root := _root(node.func.value):
-                    names[root] = None
-            elif isinstance(node.func, ast.Name) and node.func.id in _UNCHANGING:
-                continue
-            for argument in [*node.args, *(keyword.value for keyword in node.keywords)]:
-                if isinstance(argument, ast.Name):
-                    names[argument.id] = None
-    return list(names)
+        _look(expression, bound, touched)
+    return list(bound), [name for name in touched if name not in bound]
 
 
 def may_raise(statement: ast.stmt) -> bool:
@@ -207,16 +183,6 @@ def may_raise(statement: ast.stmt) -> bool:
     return True
 
 
-def _target_names(target: ast.expr, names: dict[str, None]) -> None:
-    if isinstance(target, ast.Name):
-        names[target.id] = None
-    elif isinstance(target, (ast.Tuple, ast.List)):
-        for item in target.elts:
-            _target_names(item, names)
-    elif isinstance(target, ast.Starred):
-        _target_names(target.value, names)
-
-
 def _root(node: ast.expr) -> str:
     """Return the variable at the bottom of `a.b[c].d`, or "" if there is a call or literal instead."""
     while isinstance(node, (ast.Subscript, ast.Attribute)):
@@ -226,40 +192,82 @@ def _root(node: ast.expr) -> str:
 
 def _head_expressions(statement: ast.stmt) -> list[ast.expr]:
     """Return the expressions that the statement itself evaluates (of a compound statement: its head)."""
-    if isinstance(statement, NESTED):
-        return []
-    found: list[ast.expr] = []
-    for field in ("value", "test", "iter", "exc", "cause", "msg", "subject"):
-        part = getattr(statement, field, None)
-        if isinstance(part, ast.expr):
-            found.append(part)
-    found += [item.context_expr for item in getattr(statement, "items", ())]
-    if isinstance(statement, ast.Assert):
-        found = [statement.test]
-    return found
+    if isinstance(statement, (ast.With, ast.AsyncWith)):
+        return [item.context_expr for item in statement.items]
+    parts = [getattr(statement, field) for field in _HEADS.get(type(statement), ())]
+    return [part for part in parts if part is not None]
 
 
-def _unconditional(expression: ast.expr) -> Iterator[ast.AST]:
-    """Yield the nodes that are surely evaluated with the expression, outermost first; not into comprehensions and lambdas."""
-    queue: list[ast.AST] = [expression]
+_HEADS: dict[type[ast.stmt], tuple[str, ...]] = {
+    ast.Expr: ("value",),
+    ast.Assign: ("value",),
+    ast.AugAssign: ("value",),
+    ast.AnnAssign: ("value",),
+    ast.Return: ("value",),
+    ast.If: ("test",),
+    ast.While: ("test",),
+    ast.For: ("iter",),
+    ast.AsyncFor: ("iter",),
+    ast.Assert: ("test",),
+    ast.Raise: ("exc", "cause"),
+    ast.Match: ("subject",),
+}
+
+_PARTS: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.Attribute: ("value",),
+    ast.Subscript: ("value", "slice"),
+    ast.BinOp: ("left", "right"),
+    ast.UnaryOp: ("operand",),
+    ast.Starred: ("value",),
+    ast.Await: ("value",),
+    ast.FormattedValue: ("value",),
+    ast.IfExp: ("test",),  # the arms are evaluated or not
+    ast.keyword: ("value",),
+}
+
+
+def _look(expression: ast.expr, bound: dict[str, None], touched: dict[str, None]) -> None:
+    """Add the names that an expression surely binds or may change; not inside of comprehensions and lambdas."""
+    stack: list[ast.AST | None] = [expression]
     looked = 0
-    while queue and looked < _WALK_LIMIT:
-        node = queue.pop(0) if looked < 8 else queue.pop()
+    while stack and looked < _WALK_LIMIT:
+        node = stack.pop()
+        kind = type(node)
         looked += 1
-        yield node
-        if isinstance(node, (ast.Name, ast.Constant, ast.Lambda)):
+        if kind is ast.Name or kind is ast.Constant or kind is ast.Lambda or node is None:
             continue
-        if isinstance(node, COMPREHENSIONS):
-            queue.append(node.generators[0].iter)
-        elif isinstance(node, ast.BoolOp):
-            queue.append(node.values[0])
-        elif isinstance(node, ast.IfExp):
-            queue.append(node.test)
+        if isinstance(node, ast.Call):
+            _look_at_call(node, touched)
+            stack += [*reversed(node.keywords), *reversed(node.args), node.func]
+        elif kind in _PARTS:
+            stack += [getattr(node, field) for field in reversed(_PARTS[kind])]
+        elif isinstance(node, ast.NamedExpr):
+            bound[node.target.id] = None
+            stack.append(node.value)
         elif isinstance(node, ast.Compare):
-            queue += [node.left, node.comparators[0]]
+            stack += [node.comparators[0], node.left]
+        elif isinstance(node, ast.BoolOp):
+            stack.append(node.values[0])
         elif isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-            queue += node.elts[:32]
+            stack.extend(reversed(node.elts[:32]))
         elif isinstance(node, ast.Dict):
-            queue += node.values[:32]
+            stack.extend(reversed(node.values[:32]))
+        elif isinstance(node, COMPREHENSIONS):
+            stack.append(node.generators[0].iter)
         else:
-            queue.extend(ast.iter_child_nodes(node))
+            stack.extend(reversed(list(ast.iter_child_nodes(node))))
+
+
+def _look_at_call(call: ast.Call, touched: dict[str, None]) -> None:
+    """Add the receiver of a method call and the names handed to a call that may change its arguments."""
+    if isinstance(call.func, ast.Attribute):
+        if root := _root(call.func.value):
+            touched[root] = None
+    elif isinstance(call.func, ast.Name) and call.func.id in _UNCHANGING:
+        return
+    for argument in call.args:
+        if isinstance(argument, ast.Name):
+            touched[argument.id] = None
+    for keyword in call.keywords:
+        if isinstance(keyword.value, ast.Name):
+            touched[keyword.value.id] = None

@@ -12,7 +12,7 @@ import ast
 import os
 from types import CodeType
 
-__all__ = ["MARK_LINES", "OUTSIDE", "Syntax", "bind"]
+__all__ = ["MARK_LINES", "Syntax", "bind"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,23 +21,13 @@ if TYPE_CHECKING:
 
     Node = TypeVar("Node", bound=ast.AST)
 
-OUTSIDE = (
-    "seen",
-    "marks",
-    "counts",
-    "call",
-    "line",
-    "iteration",
-    "loop",
-    "stage",
-    "caught",
-    "leave",
-    "leaving",
-    "state",
-    "recursion",
-    "unbound",
-)
-"""What instrumented code refers to, each by the constant `complex(_KEY, index)` until it is bound."""
+TABLES = ("seen", "marks", "counts", "functions")
+"""What instrumented code refers to. Each is written as a tuple of one element: only that can be subscripted without the
+compiler folding it, or warning; so no index is 0.
+"""
+
+FUNCTIONS = ("", "call", "line", "iteration", "loop", "stage", "caught", "leave", "leaving", "state", "recursion", "unbound")
+"""What stands in the table of functions, the last two being exceptions; 0 is not used."""
 
 MARK_LINES = 1_000_000
 """The line of mark 0 where marks are lines: no source is that long."""
@@ -49,16 +39,19 @@ _LOAD, _STORE = ast.Load(), ast.Store()
 class Syntax:
     """Builds nodes at one source line."""
 
-    __slots__ = ("_by_line", "_line")
+    __slots__ = ("_by_line", "_constants", "_here", "_line")
 
-    def __init__(self, mark_by_line: bool = False) -> None:
-        self._line = 1
+    def __init__(self, mark_by_line: bool = False, line: int = 1) -> None:
+        self._line = line
         self._by_line = mark_by_line
+        self._here: dict[int, Syntax] = {}
+        self._constants: dict[str, ast.expr] = {}
 
     def at(self, line: int) -> Syntax:
         """Return a builder whose nodes lie on `line`."""
-        here = Syntax()
-        here._line = line
+        here = self._here.get(line)
+        if here is None:
+            here = self._here[line] = Syntax(line=line)
         return here
 
     def _placed(self, node: Node) -> Node:
@@ -73,7 +66,15 @@ class Syntax:
         return self._placed(ast.Constant(None))
 
     def constant(self, name: str) -> ast.expr:
-        return self._placed(ast.Constant(complex(_KEY, OUTSIDE.index(name))))
+        """Return what stands for an outside object; the same node each time, as trees may share nodes."""
+        node = self._constants.get(name)
+        if node is None:
+            value: Any = _placeholder(TABLES.index(name))
+            node = self._constants[name] = self._placed(ast.Constant(value))
+        return node
+
+    def function(self, name: str) -> ast.expr:
+        return self.item(self.constant("functions"), FUNCTIONS.index(name))
 
     def name(self, name: str, store: bool = False) -> ast.expr:
         return self._placed(ast.Name(name, _STORE if store else _LOAD))
@@ -89,7 +90,7 @@ class Syntax:
         return self.item(self.constant("seen"), slot)
 
     def call(self, function: str, *arguments: ast.expr) -> ast.expr:
-        return self._placed(ast.Call(self.constant(function), list(arguments), []))
+        return self._placed(ast.Call(self.function(function), list(arguments), []))
 
     def negated(self, test: ast.expr) -> ast.expr:
         return self._placed(ast.UnaryOp(ast.Not(), test))
@@ -127,7 +128,7 @@ class Syntax:
     def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt]) -> ast.stmt:
         """Return `try: body` with one handler, for the error that the recorder itself may cause."""
         here = self.at(body[0].lineno)
-        handler = here._placed(ast.ExceptHandler(here.constant(error), None, otherwise or [here._placed(ast.Pass())]))
+        handler = here._placed(ast.ExceptHandler(here.function(error), None, otherwise or [here._placed(ast.Pass())]))
         return here._placed(ast.Try(body, [handler], [], []))
 
     def finally_(self, body: list[ast.stmt], final: list[ast.stmt]) -> ast.stmt:
@@ -142,14 +143,19 @@ class Syntax:
         return copy
 
 
-def bind(code: CodeType, outside: Mapping[str, Any]) -> CodeType:
+def _placeholder(index: int) -> tuple[complex]:
+    return (complex(_KEY, index),)
+
+
+def bind(code: CodeType, tables: Mapping[str, Any], functions: Mapping[str, Any]) -> CodeType:
     """Return the code with the constants that stand for outside objects replaced by them, in nested code too."""
-    return _bound(code, {complex(_KEY, index): outside[name] for index, name in enumerate(OUTSIDE) if name in outside})
+    outside = {**tables, "functions": tuple(functions.get(name) for name in FUNCTIONS)}
+    return _bound(code, {_placeholder(index): outside[name] for index, name in enumerate(TABLES)})
 
 
-def _bound(code: CodeType, table: Mapping[complex, Any]) -> CodeType:
+def _bound(code: CodeType, table: Mapping[tuple[complex], Any]) -> CodeType:
     constants = tuple(
-        _bound(item, table) if type(item) is CodeType else table.get(item, item) if type(item) is complex else item
+        _bound(item, table) if type(item) is CodeType else table.get(item, item) if type(item) is tuple else item
         for item in code.co_consts
     )
     return code.replace(co_consts=constants)
