@@ -10,6 +10,7 @@ from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
+from codeenv.agents.lm.fetch import resolve_model
 from codeenv.agents.lm.scoring import Critic
 from codeenv.agents.lm.template_format import TemplateFormat
 from codeenv.agents.lm.tokenizer import ACT
@@ -25,7 +26,7 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
         CodeenvError: it cannot be loaded.
     """
     try:
-        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(resolve_model(name))
     except (OSError, ValueError) as error:
         raise CodeenvError(f"cannot load a tokenizer from {name!r}: {_first_line(error)}") from None
     return tokenizer
@@ -83,6 +84,7 @@ def chat_format(tokenizer: PreTrainedTokenizerBase) -> ChatFormat:
 
 
 def _load(kind: Any, name: str, dtype: str) -> Any:
+    name = resolve_model(name)
     if Path(name).exists() and not (Path(name) / "config.json").exists():
         raise CodeenvError(f"the folder {name!r} holds no model (no config.json)")
     try:

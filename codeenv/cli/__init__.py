@@ -23,6 +23,7 @@ VERBS = {
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
     "problems": "list, show, validate, convert and count problems",
+    "models": "list and fetch models",
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "serve": "serve the judge over HTTP",
