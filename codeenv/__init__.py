@@ -8,8 +8,8 @@ errors, traces) and tries again; the reward comes from private tests.
     observation, info = env.reset(seed=0)
     observation, reward, terminated, truncated, info = env.step("```python\\ndef f(): ...\\n```")
 
-Importing this package registers an environment for each data set of `codeenv.problems`. It needs numpy and gymnasium; `codeenv.agents`
-needs the extra `agents`.
+Importing this package registers an environment for each data set of `codeenv.problems`. It needs numpy and gymnasium;
+`codeenv.agents` needs the extra `agents`.
 """
 
 import gymnasium as _gymnasium
