@@ -21,7 +21,7 @@ def write_mini_report(path: Path, runs: Sequence[MiniRun]) -> Path:
     recorded: Mapping[str, Path] = {}
     if runs and runs[0].folder is not None:
         folder = runs[0].folder
-        shown = [("before", "true"), ("after", "true"), ("after", "random")]
+        shown = [("after", "true"), ("before", "true"), ("after", "random")]
         recorded = {
             f"{_NAMES[arm]}, {when} RL": folder / f"{when}-{arm}" for when, arm in shown if (when, arm) in runs[0].episodes
         }
