@@ -187,7 +187,7 @@ class Episode:
         if recorded is None:
             return ""
         from codeenv.trace.events import Trace
-        from codeenv.trace.render import render
+        from codeenv.trace.rendering import render
 
         return render(Trace.from_jsonl(recorded), source, style=self.config.trace, budget_tokens=self.config.trace_tokens)
 

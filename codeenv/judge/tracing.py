@@ -14,7 +14,7 @@ from codeenv.judge.verdict import Report, TestResult, Verdict
 from codeenv.problems.problem import ProblemError
 from codeenv.sandbox.pool import Pool
 from codeenv.sandbox.units import Kind, Unit, WorkerLost
-from codeenv.trace.collect import collect
+from codeenv.trace.collector import collect
 from codeenv.trace.recorder import MODES, buffer_size
 
 __all__ = ["Tracer", "checked_mode"]

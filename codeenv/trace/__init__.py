@@ -1,8 +1,10 @@
 """What happened inside a run: instrumentation, events, renderings, training targets.
 
-In the child beside the program (standard library only): `snapshot`, `scopes`, `syntax`, `instrument`, `recorder`.
-In the parent: `collect` reads what the child left into a `Trace` (`events`), `render` makes text of it. Nothing of codeenv
-is imported but `codeenv.errors`; the names below are loaded when they are first asked for.
+In the child beside the program (standard library only): `recorder` and what it imports, `snapshot`, `scopes`, `syntax`, `places`,
+`blocks`, `instrument`, `recursion`, `finals`, `postmortem`. In the parent: `collector` reads what the child left into a `Trace`
+(`events`); `rendering` makes text of it (`selection`, `inline`, `steps`), `labels` training targets (`spans`, `values`), and
+`stepper` a page. Nothing of codeenv is imported but `codeenv.errors`. The names below are loaded when they are first asked
+for; no module has the name of a function, so that `codeenv.trace.render` is always the function.
 """
 
 from __future__ import annotations
@@ -30,11 +32,11 @@ _HOMES = {
     "TraceError": "events",
     "Recorder": "recorder",
     "buffer_size": "recorder",
-    "collect": "collect",
-    "render": "render",
-    "Target": "targets",
-    "covered_lines": "targets",
-    "targets": "targets",
+    "collect": "collector",
+    "render": "rendering",
+    "Target": "labels",
+    "covered_lines": "labels",
+    "targets": "labels",
     "stepper_html": "stepper",
 }
 

@@ -9,7 +9,7 @@
     recorder.finish()
 
 Every record is written into the buffer at once, as a line of JSON, so that what was recorded survives a kill; the parent
-reads the buffer with `codeenv.trace.collect.collect`. Nothing here raises into the program.
+reads the buffer with `codeenv.trace.collect`. Nothing here raises into the program.
 
 Layout of the buffer: bytes 0-3 magic, 4-7 records dropped (little endian), 32.. one byte a mark, then the records up to the
 first zero byte. This module runs in the child beside the program: it needs the standard library only.

@@ -12,7 +12,7 @@ from typing import Any
 
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.inline import ending
-from codeenv.trace.targets import covered_lines
+from codeenv.trace.labels import covered_lines
 
 __all__ = ["stepper_data", "stepper_fragment", "stepper_html"]
 
