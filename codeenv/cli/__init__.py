@@ -20,6 +20,7 @@ VERBS = {
     "demo": "show an episode, then train the miniature and score it",
     "doctor": "say what works on this machine",
     "export": "write a recorded run in another format",
+    "docker": "make the image of the isolation level docker",
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
     "models": "list and fetch models",

@@ -18,11 +18,11 @@ __all__ = ["ATTACKS", "succeeded"]
 ATTACKS = {
     "read a file of the host": "open({canary!r}).read()",
     "list the host's folder of temporary files": "assert {canary_name!r} in os.listdir({canary_folder!r})",
-    "write to the current folder": "open('codeenv-attack', 'w').close(); os.remove('codeenv-attack')",
-    "write to /tmp": "open('/tmp/codeenv-attack', 'w').close(); os.remove('/tmp/codeenv-attack')",
-    "write to /dev/shm": "open('/dev/shm/codeenv-attack', 'w').close(); os.remove('/dev/shm/codeenv-attack')",
+    "write to the current folder": "open('codeenv-attack', 'w').close()",
+    "write to /tmp": "open('/tmp/codeenv-attack', 'w').close()",
+    "write to /dev/shm": "open('/dev/shm/codeenv-attack', 'w').close()",
     "read the environment of the judge": "assert {canary!r}.encode() in open('/proc/%d/environ' % os.getppid(), 'rb').read()",
-    "read its own memory map": "open('/proc/self/maps').read()",
+    "read the memory map of its worker": "assert open('/proc/%d/maps' % os.getppid()).read()",
     "open an internet socket": "socket.socket(socket.AF_INET)",
     "open a local socket": "socket.socket(socket.AF_UNIX)",
     "open a netlink socket": "socket.socket(16, socket.SOCK_RAW)",
@@ -61,6 +61,15 @@ print("control")
 """
 
 
+_TIDY = """
+for path in ("codeenv-attack", "/tmp/codeenv-attack", "/dev/shm/codeenv-attack"):
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+"""
+
+
 def succeeded(run: Callable[[Unit], Run]) -> list[str]:
     """Run every attack as a submission and return the names of those that succeeded; none, if the sandbox holds.
 
@@ -76,6 +85,7 @@ def succeeded(run: Callable[[Unit], Run]) -> list[str]:
         for title, statements in ATTACKS.items():
             body = statements.format(canary=canary.name, canary_folder=folder, canary_name=name)
             blocks.append("try:\n" + textwrap.indent(body, "    ") + f"\n    print({title!r})\nexcept BaseException: pass\n")
+        blocks.append(_TIDY)
         source = "".join(blocks) + "sys.stdout.flush()\nos._exit(0)\n"
         result = run(Unit("stdio", source.encode(), "", (b"",), time_s=10.0))
     lines = result.stdout.decode("utf-8", "replace").splitlines()

@@ -2,6 +2,7 @@
 
     namespaces   the default: a world of its own in user, process, network and mount namespaces, and a system-call filter
     landlock     no namespaces: files behind Landlock, and the same system-call filter
+    docker       workers inside containers of a Docker engine
     rlimits      limits only, for trusted code: no files or processes are out of reach
 
 A level that does not hold here is an error with its reason and a remedy, never a silent fallback: the first worker of a level
@@ -26,7 +27,7 @@ from codeenv.sandbox.worker import Worker, WorkerConfig
 
 __all__ = ["LEVELS", "check", "open_pool", "package_places"]
 
-LEVELS = ("namespaces", "landlock", "rlimits")
+LEVELS = ("namespaces", "landlock", "rlimits", "docker")
 
 _REMEDIES = {
     "namespaces": "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone or "
@@ -57,6 +58,7 @@ def open_pool(
         interpreter: path of the CPython (3.9 or newer) that runs submissions; the judge's own by default.
         packages: packages that submissions may import; those that the interpreter lacks are left out.
         tracing: the workers can also record runs.
+        settings: for `docker`, see `codeenv.sandbox.docker.DockerConfig`.
         trusted: the submissions are trusted; needed for the level `rlimits`, which protects nothing.
 
     Raises:
@@ -71,6 +73,18 @@ def open_pool(
             "sandbox 'rlimits' protects nothing from the submissions; pass trusted=True (--trusted) if you trust them"
         )
     start: Callable[[], WorkerLike]
+    key: tuple[Any, ...]
+    if level == "docker":
+        from codeenv.sandbox.docker import DockerConfig, DockerWorker
+
+        if interpreter is not None:
+            raise SandboxError("sandbox 'docker' runs the interpreter of its image; make one with that interpreter's codeenv")
+        try:
+            docker = DockerConfig(**settings, tracing=tracing)
+        except TypeError:
+            raise SandboxError(f"a setting of sandbox 'docker' is unknown: {', '.join(settings)}") from None
+        start, key = (lambda: DockerWorker(docker)), (level, docker)
+        return Pool(lambda: _tested_worker(start, level, key), workers), level
     if settings:
         raise SandboxError(f"{next(iter(settings))!r} is not a setting of sandbox {sandbox!r}")
     path = interpreter or sys.executable

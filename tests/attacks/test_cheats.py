@@ -37,6 +37,7 @@ BACKENDS = {
     ("namespaces", "test"): ("call", "list", "asserts", "stdio"),
     ("namespaces", "batch"): ("call", "stdio"),
     ("landlock", "test"): ("call", "asserts"),
+    ("docker", "test"): ("call", "asserts"),
 }
 """Level and isolation, and the kinds of test that are judged there."""
 

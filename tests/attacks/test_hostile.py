@@ -50,7 +50,7 @@ def state_of_host() -> dict[str, object]:
     }
 
 
-@pytest.fixture(scope="module", params=["namespaces", "landlock"])
+@pytest.fixture(scope="module", params=["namespaces", "landlock", "docker"])
 def judged(request: pytest.FixtureRequest) -> dict[str, tuple[Report, float, Report]]:
     """Report and seconds of each hostile program, and the report of an honest program that ran right after it."""
     if reason := levels.check(request.param):

@@ -40,9 +40,7 @@ except TypeError as problem:
 def main(arguments: list[str]) -> NoReturn:
     """Run the worker; never returns."""
     control, request, reply, judge = map(int, arguments)
-    for number, file in ((_CONTROL, control), (_REQUEST, request), (_REPLY, reply)):
-        os.dup2(file, number)
-    os.closerange(3, _CONTROL)
+    take_places(control, request, reply)
     length = struct.unpack("<I", _exactly(4))[0]
     config: dict[str, Any] = marshal.loads(_exactly(length))
     try:
@@ -53,11 +51,30 @@ def main(arguments: list[str]) -> NoReturn:
         if pid:
             _guard(pid, judge)
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    except BaseException as error:
+        _fail(error)
+    confine(config)
+
+
+def take_places(control: int, request: int, reply: int) -> None:
+    """Move the three descriptors of a worker to their places and close all others but the standard streams."""
+    for number, file in ((_CONTROL, control), (_REQUEST, request), (_REPLY, reply)):
+        os.dup2(file, number)
+    os.closerange(3, _CONTROL)
+    os.closerange(_REPLY + 1, 1 << 16)
+
+
+def confine(config: dict[str, Any]) -> NoReturn:
+    """Build the walls around this process and serve requests; says why if that fails."""
+    try:
         _confine(config)
     except BaseException as error:
-        _say({"error": f"{type(error).__name__}: {error}" if not isinstance(error, OSError) else str(error.strerror or error)})
-        os._exit(1)
-    raise AssertionError("the worker's loop does not return")
+        _fail(error)
+
+
+def _fail(error: BaseException) -> NoReturn:
+    _say({"error": str(error.strerror or error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"})
+    os._exit(1)
 
 
 def _stack_for_recursion() -> None:
@@ -96,6 +113,7 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     stdlib = os.path.dirname(os.path.realpath(os.__file__))
     sys.path[:] = [path for path in sys.path if os.path.isdir(path) and not path.endswith(("site-packages", "dist-packages"))]
     _build_walls(level, stdlib, config["packages"])
+    sys.path += [config["path"]] if config.get("path") else []
     for name, value in (("NPROC", 64), ("NOFILE", 128), ("CORE", 0), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
         number = getattr(resource, f"RLIMIT_{name}", None)
         if number is not None and not (name == "NPROC" and level != "namespaces"):  # elsewhere it counts the processes of others
@@ -125,6 +143,8 @@ def _confine(config: dict[str, Any]) -> NoReturn:
 
 
 def _build_walls(level: str, stdlib: str, packages: list[tuple[str, str]]) -> None:
+    if level not in ("namespaces", "landlock", "rlimits", "container"):
+        raise ValueError(f"no walls are known for the level {level!r}")
     folders, hidden = namespaces.library_folders(stdlib)
     if level == "namespaces":
         namespaces.build_root(folders, hidden, packages)
@@ -133,7 +153,7 @@ def _build_walls(level: str, stdlib: str, packages: list[tuple[str, str]]) -> No
         return
     sites = sorted({os.path.dirname(source) for source, _ in packages})
     sys.path += sites
-    if level == "rlimits" or (level == "container" and landlock.version() == 0):
+    if level in ("rlimits", "container"):  # the walls of a container are the engine's
         return
     if os.geteuid() == 0:
         landlock.leave_root(folders)

@@ -1,0 +1,90 @@
+"""Containers: they come and go with the judge, and what an engine lacks is a sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge
+from codeenv.problems.problem import CallTest, Problem
+from codeenv.sandbox.docker import engine
+from codeenv.sandbox.image import LABEL
+from codeenv.sandbox.units import SandboxError
+
+ADD = Problem("add", "", "call", "f", public_tests=(CallTest((1,), {}, 2),))
+RIGHT = "def f(x): return x + 1"
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    try:
+        client = engine()
+    except CodeenvError as error:
+        pytest.skip(str(error))
+    yield client
+    client.close()
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def containers(client: Any) -> list[Any]:
+    return client.containers.list(all=True, filters={"label": LABEL})  # type: ignore[no-any-return]
+
+
+def test_a_container_serves_many_submissions_and_is_gone_with_the_judge(client: Any) -> None:
+    with Judge(sandbox="docker", workers=1) as judge:
+        assert judge.isolation_level == "docker"
+        assert all(judge.judge(ADD, f"{RIGHT} # {number}").accepted for number in range(20))
+        assert len(containers(client)) == 1
+    assert eventually(lambda: not containers(client))
+
+
+def test_a_container_that_is_killed_is_replaced(client: Any) -> None:
+    with Judge(sandbox="docker", workers=1) as judge:
+        assert judge.judge(ADD, RIGHT).accepted
+        containers(client)[0].kill()
+        assert judge.judge(ADD, RIGHT).accepted
+        assert judge.stats.retries == 1
+
+
+def test_no_container_is_left_when_the_process_of_the_judge_is_killed(client: Any) -> None:
+    script = textwrap.dedent(f"""
+        from codeenv.judge import Judge
+        from codeenv.problems.problem import CallTest, Problem
+        judge = Judge(sandbox="docker", workers=1)
+        print(judge.judge(Problem("add", "", "call", "f", public_tests=(CallTest((1,), {{}}, 2),)), {RIGHT!r}).verdict, flush=True)
+        input()
+    """)
+    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "accepted\n"
+    assert containers(client)
+    process.kill()
+    process.communicate()
+    assert eventually(lambda: not containers(client))
+
+
+def test_a_missing_image_or_runtime_is_a_sentence(client: Any) -> None:
+    missing = (({"image": "codeenv-nothing:1"}, "codeenv docker build"), ({"runtime": "no-such-runtime"}, "no-such-runtime"))
+    for settings, words in missing:
+        with Judge(sandbox="docker", **settings) as judge, pytest.raises(SandboxError, match=words):  # type: ignore[arg-type]
+            judge.judge(ADD, RIGHT)
+
+
+def test_no_engine_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nowhere/docker.sock")
+    with Judge(sandbox="docker") as judge, pytest.raises(SandboxError, match="engine"):
+        judge.judge(ADD, RIGHT)
