@@ -171,3 +171,27 @@ def test_the_vector_env_can_wait_for_resets_and_loses_no_action(problems, judge)
     assert list(observations["turn"]) == [0, 2]
     with pytest.raises(CodeenvError, match="throws a response away"):
         codeenv.vector.CodeVectorEnv(2, problems, judge=judge, autoreset_mode="NextStep")
+
+
+def test_an_environment_goes_through_pickle_in_the_middle_of_an_episode(problems):
+    env = CodeEnv(problems)
+    env.reset(options={"problem_id": "test/add-one"})
+    env.step(WRONG)
+    copy = pickle.loads(pickle.dumps(env))
+    env.close()
+    _, reward, terminated, _, info = copy.step(RIGHT)
+    assert (reward, terminated, info["solved"]) == (1.0, True, True)
+    copy.close()
+
+
+def test_async_vector_environments_of_gymnasium_play_in_processes_of_their_own():
+    def make():
+        return gymnasium.make("codeenv/HumanEval-v0", limit=2, turn_limit=1)
+
+    envs = gymnasium.vector.AsyncVectorEnv([make, make], shared_memory=False)
+    observations, _ = envs.reset(seed=[1, 2])
+    _, rewards, terminated, _, _ = envs.step(("no code", "none"))
+    assert len(observations["problem"]) == 2
+    assert rewards == pytest.approx([-1.0, -1.0])
+    assert terminated.all()
+    envs.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ import tyro
 
 from codeenv.cli.progress import Bar
 from codeenv.errors import CodeenvError
+from codeenv.judge import Judge
 from codeenv.rollout import RolloutResult, read_episodes, rollout
 from codeenv.rollout.determinism import first_difference
 
@@ -31,6 +33,7 @@ def main(
     concurrency: int = 64,
     agent_timeout_s: float = 600.0,
     workers: int | None = None,
+    ray: str | None = None,
     check_determinism: bool = False,
     agent_options: tuple[str, ...] = (),
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
@@ -55,6 +58,7 @@ def main(
         concurrency: most episodes in flight.
         agent_timeout_s: longest wall time of one response.
         workers: judge workers; one per core by default.
+        ray: judge on a Ray cluster: its address (host:port), or auto for the one that this machine is part of.
         check_determinism: run everything twice, the second time one episode after the other, and say where the runs differ
             apart from times; status 1 if they do.
         agent_options: arguments of the agent's class, as NAME=VALUE.
@@ -65,6 +69,9 @@ def main(
     options = parse_options(agent_options)
     if resume and out is None:
         raise CodeenvError("--resume needs --out, the folder of the run to go on with")
+    judge = None
+    if ray is not None:
+        judge = Judge(sandbox="ray", workers=workers or os.cpu_count() or 1, address=ray)
     with Bar("episodes", episodes) as bar:
 
         def show(result: RolloutResult) -> None:
@@ -73,7 +80,8 @@ def main(
         try:
             result = rollout(
                 env, agent, episodes, out=out, resume=resume, seed=seed, concurrency=concurrency, split=split, limit=limit,
-                agent_timeout_s=agent_timeout_s, workers=workers, on_progress=show, agent_options=options, **settings,
+                agent_timeout_s=agent_timeout_s, workers=workers, judge=judge, on_progress=show,
+                agent_options=options, **settings,
             )  # fmt: skip
             difference = None
             if check_determinism:

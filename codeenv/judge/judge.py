@@ -7,6 +7,7 @@ judge error.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import weakref
@@ -76,11 +77,11 @@ class Judge:
     """Judges submissions in a sandbox. Thread-safe; use it as a context manager or call `close`.
 
     Args:
-        sandbox: `local` (the same as `namespaces`), `namespaces`, `landlock`, `rlimits` or `docker`.
+        sandbox: `local` (the same as `namespaces`), `namespaces`, `landlock`, `rlimits`, `docker` or `ray`.
         workers: most workers at a time; they are started when first needed.
         isolation: `test` or `batch`.
         cache: remembers executions; only with `isolation="batch"` and deterministic programs.
-        options: settings of the sandbox, see `codeenv.sandbox.levels.open_pool`.
+        options: settings of the sandbox, see `codeenv.sandbox.levels.open_pool` and `codeenv.sandbox.ray.open_ray_pool`.
 
     Raises:
         SandboxError: the asked-for level of isolation cannot be had here.
@@ -102,13 +103,19 @@ class Judge:
             )
         self.isolation = isolation
         self.workers = workers
-        self._pool, self.isolation_level = open_pool(sandbox, workers, **options)
-        self._tracer = Tracer(lambda: open_pool(sandbox, 1, tracing=True, **options)[0])
+        self._made = (sandbox, workers, isolation, cache, options)
+        self._pool, self.isolation_level = _opened(sandbox, workers, options)
+        self._tracer = Tracer(lambda: _opened(sandbox, 1, {**options, "tracing": True})[0])
         self.cache = cache
         self._prepared = Preparations()
         self._stats = JudgeStats()
         self._lock = threading.Lock()
         self._closer = weakref.finalize(self, _close, self._pool, self._tracer)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A judge is pickled as its settings: the copy starts workers of its own."""
+        *given, options = self._made
+        return functools.partial(Judge, *given, **options), ()
 
     def __enter__(self) -> Judge:
         return self
@@ -270,6 +277,14 @@ class Judge:
                 verdicts.append((Verdict.ACCEPTED if answer.value else Verdict.WRONG_ANSWER, ""))
         missing = (Verdict.JUDGE_ERROR, f"the problem's checker program failed: {call_outcome(runs[0], unit).error}")
         return verdicts + [missing] * (len(pairs) - len(verdicts))
+
+
+def _opened(sandbox: str, workers: int, options: dict[str, Any]) -> tuple[Pool, str]:
+    if sandbox == "ray":
+        from codeenv.sandbox.ray import open_ray_pool
+
+        return open_ray_pool(workers, **options)
+    return open_pool(sandbox, workers, **options)
 
 
 def _close(pool: Pool, tracer: Tracer) -> None:

@@ -67,7 +67,7 @@ def open_pool(
     """
     level = "namespaces" if sandbox == "local" else sandbox
     if level not in LEVELS:
-        raise SandboxError(f"sandbox is {sandbox!r}; use one of local, {', '.join(LEVELS)}")
+        raise SandboxError(f"sandbox is {sandbox!r}; use one of local, {', '.join(LEVELS)}, ray")
     if level == "rlimits" and not trusted:
         raise SandboxError(
             "sandbox 'rlimits' protects nothing from the submissions; pass trusted=True (--trusted) if you trust them"

@@ -9,34 +9,87 @@ An environment is made anew when its requirements change. TRL lives in the main 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 COMMON = ["pytest>=8", "pytest-timeout>=2.3"]
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """An adapter's environment and tests.
+
+    Attributes:
+        extra: the extra of codeenv that is installed.
+        tests: what is run.
+        packages: further packages.
+        alone: packages that are installed without what they ask for.
+        over_main: whether the main environment's packages are seen behind the adapter's own.
+    """
+
+    extra: str
+    tests: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    over_main: bool = False
+
+
 ADAPTERS = {
-    "skyrl": ("skyrl", [], ["tests/adapters/test_skyrl.py"]),
-    "openenv": ("openenv", [], ["tests/adapters/test_openenv.py"]),
-    "inspect": ("inspect", [], ["tests/adapters/test_inspect.py"]),
-    "verifiers": ("verifiers", [], ["tests/adapters/test_verifiers.py"]),
+    "skyrl": Adapter("skyrl", ("tests/adapters/test_skyrl.py",)),
+    "openenv": Adapter("openenv", ("tests/adapters/test_openenv.py",)),
+    "inspect": Adapter("inspect", ("tests/adapters/test_inspect.py",)),
+    "verifiers": Adapter("verifiers", ("tests/adapters/test_verifiers.py",)),
+    "ray": Adapter("ray", ("tests/cluster",)),
+    # verl asks for inference engines and CUDA; its agent loop and its reward managers run with what is listed here
+    "verl": Adapter(
+        "ray",
+        ("tests/adapters/test_verl.py",),
+        (
+            "aiofiles",
+            "aiohttp",
+            "cachetools",
+            "codetiming",
+            "hydra-core",
+            "omegaconf",
+            "orjson",
+            "tensordict",
+            "torchdata",
+            "wandb",
+        ),
+        ("verl==0.9.1",),
+        over_main=True,
+    ),
 }
-"""Name: the extra of codeenv, further packages, the tests."""
 
 
-def prepare(name: str, extra: str, packages: list[str]) -> Path:
+def prepare(name: str, adapter: Adapter) -> Path:
     """Return the interpreter of the adapter's environment, which is made if it is missing or out of date."""
-    wanted = "\n".join([sys.version, extra, *packages, *COMMON, (ROOT / "pyproject.toml").read_text()])
+    wanted = "\n".join([sys.version, repr(adapter), *COMMON, (ROOT / "pyproject.toml").read_text()])
     digest = hashlib.sha256(wanted.encode()).hexdigest()
     folder = ROOT / ".build" / "adapters" / name
     python, mark = folder / "bin" / "python", folder / "requirements.sha256"
     if not mark.exists() or mark.read_text() != digest:
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        if adapter.over_main:
+            spec = importlib.util.find_spec("torch")
+            if spec is None or spec.origin is None:
+                raise SystemExit(f"{name} needs the main environment's torch; run this with its interpreter, .venv/bin/python")
+            (folder / PACKAGES / "zz_main.pth").write_text(f"{Path(spec.origin).parents[1]}\n")
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, "--editable", f"{ROOT}[{extra}]", *packages, *COMMON], check=True)
+        if adapter.alone:
+            subprocess.run([*install, "--no-deps", *adapter.alone], check=True)
+        project = ["--editable", f"{ROOT}[{adapter.extra}]"]
+        subprocess.run([*install, *project, *adapter.packages, *COMMON], check=True)
         mark.write_text(digest)
     return python
+
+
+PACKAGES = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
 
 
 def main(names: list[str]) -> int:
@@ -45,11 +98,11 @@ def main(names: list[str]) -> int:
         return 2
     failed = []
     for name in names or ADAPTERS:
-        extra, packages, tests = ADAPTERS[name]
+        adapter = ADAPTERS[name]
         start = time.monotonic()
-        python = prepare(name, extra, packages)
+        python = prepare(name, adapter)
         ready = time.monotonic()
-        status = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", *tests], cwd=ROOT).returncode
+        status = subprocess.run([python, "-m", "pytest", "-p", "no:cacheprovider", *adapter.tests], cwd=ROOT).returncode
         print(f"{name}: environment {ready - start:.0f} s, tests {time.monotonic() - ready:.0f} s", flush=True)
         if status:
             failed.append(name)
