@@ -61,7 +61,7 @@ def compute_score(
     return {"score": reply.reward, "acc": float(reply.facts["solved"]), "verdict": reply.facts["verdict"]}
 
 
-@register("codeenv")  # type: ignore[untyped-decorator]
+@register("codeenv")
 class CodeAgentLoop(AgentLoopBase):  # type: ignore[misc]
     """One episode per call of `run`.
 

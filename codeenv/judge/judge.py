@@ -103,7 +103,7 @@ class Judge:
             )
         self.isolation = isolation
         self.workers = workers
-        self._made = (sandbox, workers, isolation, cache, options)
+        self._made: tuple[tuple[Any, ...], dict[str, Any]] = ((sandbox, workers, isolation, cache), options)
         self._pool, self.isolation_level = _opened(sandbox, workers, options)
         self._tracer = Tracer(lambda: _opened(sandbox, 1, {**options, "tracing": True})[0])
         self.cache = cache
@@ -114,7 +114,7 @@ class Judge:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A judge is pickled as its settings: the copy starts workers of its own."""
-        *given, options = self._made
+        given, options = self._made
         return functools.partial(Judge, *given, **options), ()
 
     def __enter__(self) -> Judge:
