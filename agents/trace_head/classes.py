@@ -72,16 +72,24 @@ def value_classes(text: str) -> tuple[int, int] | None:
     >>> [TYPES[value_classes("3")[0]], BUCKETS[value_classes("3")[1]]]
     ['int', '0..10']
     """
-    if text.startswith(("[", "(")) and (left := _LEFT_OUT.search(text)):
-        return _pair("sequence", "larger" if int(left.group(1)) > 10 or text.count(",") >= 10 else "size_1..10")
-    if text.startswith("{") and (left := _LEFT_OUT.search(text)):
-        return _pair("mapping_or_set", "larger" if int(left.group(1)) > 10 or text.count(",") >= 10 else "size_1..10")
+    if text[:1] in ("[", "(", "{") and _LEFT_OUT.search(text):
+        return _pair("mapping_or_set" if text[0] == "{" else "sequence", "larger" if _size(text) > 10 else "size_1..10")
     if text[:1] in ("'", '"') and len(text) > 40:
         return _pair("str", "long_str")  # a shortened text may not be a literal any more
     try:
         return _classes(plain_of(text))
     except ValueError:
         return None
+
+
+def _size(text: str) -> int:
+    """Return the number of items of a container whose text leaves some out, as in `[1, 2, <9 more>, 5]`."""
+    depth, size = 0, 1
+    for char in text:
+        depth += (char in "[({") - (char in "])}")
+        size += char == "," and depth == 1
+    left = next((found for found in _LEFT_OUT.finditer(text) if text[: found.start()].count("[") <= 1), None)
+    return size if left is None else size - 1 + int(left.group(1))
 
 
 def _classes(value: Any) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, get_args
 
 import gymnasium
 from gymnasium.spaces import Dict, Discrete
@@ -45,7 +45,7 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
         CodeenvError: if no item can be made of the problems.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi"], "render_fps": 1}
+    metadata: dict[str, Any] = {"render_modes": ["ansi"], "render_fps": 1}  # noqa: RUF012  (gymnasium declares it so)
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
             raise
         self.scorer = PredictionScorer(self.judge, reward, strict)
         self.prompt: PromptStyle = prompt
-        self.observation_space = Dict({"problem": Unicode(), "feedback": Unicode(), "trace": Unicode(), "turn": Discrete(2)})
+        self.observation_space: Any = Dict({"problem": Unicode(), "feedback": Unicode(), "trace": Unicode(), "turn": Discrete(2)})
         self.action_space = Unicode()
         self._item: PredictionItem | None = None
         self._answer: str | None = None
@@ -141,7 +141,7 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
         info = self._about(self._item) | {"parsed": score.parsed, "exact": score.exact, "parts": score.parts}
         return self._observation(1), score.reward, True, False, info
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the question and the answer so far as text, in render mode `ansi`."""
         if self.render_mode != "ansi" or self._item is None:
             return None

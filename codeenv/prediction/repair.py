@@ -55,19 +55,18 @@ def mutate(source: str, seed: int) -> str | None:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     generator = random.Random(seed)
-    spots = [
-        node
-        for node in ast.walk(tree)
-        if (isinstance(node, ast.Constant) and type(node.value) is int and abs(node.value) < 10**6)
-        or (isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _FLIPS)
+    numbers = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and type(node.value) is int]
+    comparisons = [
+        node for node in ast.walk(tree) if isinstance(node, ast.Compare) and len(node.ops) == 1 and type(node.ops[0]) in _FLIPS
     ]
+    spots: list[ast.Constant | ast.Compare] = [*numbers, *comparisons]
     if not spots:
         return None
     spot = generator.choice(spots)
     if isinstance(spot, ast.Constant):
-        changed = [value for value in (spot.value + 1, spot.value - 1, -spot.value) if value != spot.value]
-        spot.value = generator.choice(changed)
-    elif isinstance(spot, ast.Compare):
+        value = int(spot.value)  # type: ignore[arg-type]
+        spot.value = generator.choice([other for other in (value + 1, value - 1, -value) if other != value])
+    else:
         spot.ops = [_FLIPS[type(spot.ops[0])]()]
     return ast.unparse(tree) + "\n"
 

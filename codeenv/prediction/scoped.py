@@ -25,6 +25,9 @@ from codeenv.trace import Trace, TraceError
 __all__ = ["ScopedBuilder", "ScopedConfig", "TrivialFilter"]
 
 
+_UNPREDICTABLE = frozenset({"random", "secrets", "uuid", "time", "datetime", "threading", "multiprocessing", "asyncio", "os"})
+
+
 @dataclass(frozen=True, slots=True)
 class ScopedConfig:
     """How items are made.
@@ -119,7 +122,10 @@ class ScopedBuilder:
         for number, (attempt, test) in enumerate(chosen):
             runs = reports[number * self.config.runs : (number + 1) * self.config.runs]
             results = [report.results[0] for report in runs if report.results]
-            item = self._item(attempt, test, results, built) if len(results) == len(runs) else None
+            if len(results) < len(runs):  # it does not compile
+                built.dropped["run_failed"] += 1
+                continue
+            item = self._item(attempt, test, results, built)
             if item is None:
                 continue
             if self.config.drop_trivial and self.trivial.is_trivial(item):
@@ -142,6 +148,8 @@ class ScopedBuilder:
                 built.dropped["passed" if attempt.passed else "failed"] += 1
             elif not isinstance(test, (StdioTest, CallTest)):
                 built.dropped["no_input"] += 1
+            elif _draws_or_looks_at_clocks(attempt.source):
+                built.dropped["not_deterministic"] += 1
             elif (program, repr(test)) in keys:
                 built.dropped["duplicate"] += 1
             elif by_problem[attempt.problem.id] >= self.config.per_problem or by_program[program] >= self.config.per_program:
@@ -223,6 +231,21 @@ def _trace(result: TestResult) -> Trace | None:
         return Trace.from_jsonl(result.trace)
     except TraceError:
         return None
+
+
+def _draws_or_looks_at_clocks(source: str) -> bool:
+    """Return whether a program imports what no one can predict; the sandbox seeds `random`, so equal runs do not show it."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return not names.isdisjoint(_UNPREDICTABLE)
 
 
 def _bound_once_to_literal(source: str) -> set[str]:

@@ -1,0 +1,124 @@
+"""Items of mode `ours`: variables by scope, exceptions, determinism and the filter of trivial items, from traced runs."""
+
+import pytest
+
+from codeenv.prediction import Attempt, PredictionScorer, answer_text
+from codeenv.prediction.item import PredictionItem
+from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig, TrivialFilter
+from codeenv.problems import CallTest, Problem, StdioTest
+
+CALL = Problem(
+    "test/call", "s", "call", "f", public_tests=(CallTest(([5, 6, 7],), {}, 0),), private_tests=(CallTest(([99],), {}, 0),)
+)  # fmt: skip
+READ = Problem("test/read", "s", "stdio", public_tests=(StdioTest("3\n", "x\n"),))
+
+
+def build(judge, source, problem=CALL, **settings):
+    return ScopedBuilder(judge, ScopedConfig(**{"drop_trivial": False, **settings})).build(
+        [Attempt(problem, source, passed=False)]
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "values"),
+    [
+        ("def f(x):\n    t = 0\n    for y in x:\n        t += y\n    return t + 1\n", {"f.t": 18, "f.y": 7}),
+        (
+            "def g(n):\n    m = n * 2\n    return m\ndef f(x):\n    for y in x:\n        z = g(y)\n    return z\n",
+            {"g.m": 14, "f.z": 14},
+        ),
+        (
+            "def f(x):\n    out = []\n    for y in x:\n        out.append(-y)\n    return len(out)\n",
+            {"f.out": [-5, -6, -7], "f.y": 7},
+        ),
+        ("total = 41\ntotal += 1\ndef f(x):\n    return total\n", {"total": 42}),
+        ("def f(x):\n    c = 12\n    d = x\n    _e = 3\n    return c\n", {}),
+        ("def f(x):\n    big = 'ab' * 100\n    o = object()\n    return len(big)\n", {}),
+    ],
+    ids=["a loop", "two functions", "mutation after assignment", "the module", "literals, copies, hidden", "long and odd values"],
+)
+def test_final_values_are_asked_by_scope(judge, source, values):
+    built = build(judge, source)
+    item = built.items[0]
+    assert values.items() <= item.values.items() if values else not item.values
+    assert item.kind == ("state" if values else "output")
+
+
+def test_the_last_activation_gives_a_functions_values(judge):
+    source = "def f(x):\n    if not x:\n        return 0\n    k = len(x) * 10\n    f(x[1:])\n    return k\n"
+    assert dict(build(judge, source).items[0].values)["f.k"] in (10, 30)
+
+
+def test_a_crash_becomes_an_item_about_type_and_line(judge):
+    item = build(judge, "def f(x):\n    y = x[1]\n    return x[y]\n").items[0]
+    assert (item.kind, item.exception) == ("exception", ("IndexError", 3))
+    assert PredictionScorer().score([item], [answer_text(item)])[0].exact
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("import random\ndef f(x):\n    return random.random()\n", "not_deterministic"),
+        ("import time\ndef f(x):\n    return time.perf_counter_ns()\n", "not_deterministic"),
+        ("def f(x):\n    return 'a' * 1_000_000\n", "long_output"),
+        ("def f(x):\n    return [1] * 500\n", "long_output"),
+        ("def f(", "run_failed"),
+        ("def f(x):\n    return object\n", "run_failed"),
+    ],
+)  # fmt: skip
+def test_runs_that_cannot_be_asked_about_are_dropped(judge, source, reason):
+    built = build(judge, source)
+    assert not built.items
+    assert sum(built.dropped.values()) == 1
+    if reason != "run_failed":
+        assert built.dropped == {reason: 1}
+
+
+def test_a_program_that_returns_nan_is_asked_and_answered(judge):
+    item = build(judge, "def f(x):\n    return float('nan')\n").items[0]
+    assert PredictionScorer().score([item], ['{"final_output": NaN}'])[0].exact
+    assert PredictionScorer().score([item], [answer_text(item)])[0].exact
+
+
+def test_passed_attempts_are_left_out_unless_asked_for(judge):
+    attempts = [Attempt(CALL, "def f(x):\n    return sum(x) - 18\n", passed=True)]
+    assert ScopedBuilder(judge, ScopedConfig()).build(attempts).dropped == {"passed": 1}
+    assert ScopedBuilder(judge, ScopedConfig(source="all")).build(attempts).items
+
+
+def test_a_problem_gives_one_item_a_step_and_equal_programs_count_once(judge):
+    sources = ["def f(x):\n    return x[0] + 4\n", "def f(x):  # same\n    return x[0] + 4\n", "def f(x):\n    return x[1] + 4\n"]
+    built = ScopedBuilder(judge).build([Attempt(CALL, source, passed=False) for source in sources])
+    assert len(built.items) == 1
+    assert set(built.dropped) <= {"duplicate", "enough"}
+    assert sum(built.dropped.values()) == 2
+
+
+def output_item(value, problem=CALL):
+    return PredictionItem("i", "output", problem, "", problem.public_tests[0], value)
+
+
+def test_a_copy_of_the_input_is_trivial():
+    trivial = TrivialFilter()
+    assert trivial.is_trivial(output_item([5, 6, 7]))
+    assert not trivial.is_trivial(output_item([5, 6]))
+
+
+def test_the_commonest_value_of_a_type_is_trivial_once_it_is_known():
+    trivial = TrivialFilter(least=5)
+    for value in (1, 1, 1, 2, 3):
+        trivial.add(output_item(value))
+    assert trivial.is_trivial(output_item(1))
+    assert not trivial.is_trivial(output_item(2))
+    assert not trivial.is_trivial(output_item(True))
+
+
+def test_private_inputs_are_never_run(judge):
+    item = build(judge, "def f(x):\n    t = sum(x)\n    return t\n").items[0]
+    assert item.test == CALL.public_tests[0]
+    assert "99" not in str(item.to_dict())
+
+
+def test_standard_input_programs_are_asked_too(judge):
+    item = build(judge, "n = int(input())\nfor k in range(n):\n    n += k\nprint(n)\n", READ).items[0]
+    assert (item.output, item.values) == ("6", {"n": 6, "k": 2})
