@@ -55,7 +55,9 @@ class HuggingFaceAgent:
             if not model:
                 raise CodeenvError("the hf agent needs a model; give a folder or a hub name as --agent-options model=NAME")
             try:
-                place, gguf = (str(Path(model).parent), {"gguf_file": Path(model).name}) if model.endswith(".gguf") else (model, {})
+                place, gguf = (
+                    (str(Path(model).parent), {"gguf_file": Path(model).name}) if model.endswith(".gguf") else (model, {})
+                )
                 tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
                 model_object = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **gguf)
             except (OSError, ValueError) as error:

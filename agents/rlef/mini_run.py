@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-from codeenv.agents.lm.chat_format import PlainFormat
+from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
+from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import MINI, RLEFConfig
@@ -29,7 +30,7 @@ from codeenv.problems.procedural.mini import Split, bayes_solve_rate, blind_ceil
 from codeenv.rollout.folder import RunFolder
 from codeenv.rollout.trajectory import episode_row
 
-__all__ = ["ARMS", "ArmResult", "MiniRun", "MiniSettings", "Progress", "SeedResult"]
+__all__ = ["ARMS", "ArmResult", "MiniRun", "MiniSettings", "Progress", "SeedResult", "arm_config", "play_arm"]
 
 ARMS = ("independent", "true", "random", "none")
 """What the policy is told after a failed turn; every arm has the same number of samples, early stop and reward."""
@@ -207,13 +208,8 @@ class MiniRun:
         for number, arm in enumerate(ARMS):
             phase = f"{when} RL"
             self._tell(phase, number, len(ARMS), None)
-            generator = torch.Generator(self.policy.device).manual_seed(self._seed)
-            learner = self.settings.rlef
-            sampling = learner.sampling()
-            env = _arm_config(arm)
-            collection = collect(
-                self.policy, self.chat, self._held_out, self._judge, env, sampling, generator, independent=arm == "independent"
-            )
+            sampling, env = self.settings.rlef.sampling(), arm_config(arm)
+            collection = play_arm(self.policy, self.chat, self._held_out, self._judge, arm, sampling, self._seed)
             self.result.judge["wall_s"] = self.result.judge.get("wall_s", 0.0) + collection.judge_s
             self.episodes[when, arm] = collection
             solved = bootstrap_mean([float(one.solved) for one in collection.played])
@@ -254,7 +250,22 @@ class MiniRun:
             self.result.cpu_s[name] = time.process_time() - start_cpu
 
 
-def _arm_config(arm: str) -> EnvConfig:
+def play_arm(
+    policy: PreTrainedModel,
+    chat: ChatFormat,
+    problems: Sequence[Problem],
+    judge: Judge,
+    arm: str,
+    sampling: Sampling,
+    seed: int,
+) -> Collection:
+    """Play one episode on each problem in one of `ARMS`."""
+    generator = torch.Generator(policy.device).manual_seed(seed)
+    return collect(policy, chat, problems, judge, arm_config(arm), sampling, generator, independent=arm == "independent")
+
+
+def arm_config(arm: str) -> EnvConfig:
+    """Return the task's settings of one of `ARMS`."""
     if arm == "independent":
         return env_config(_silence)
     feedback: dict[str, str | Feedback] = {"true": "compact", "random": random_feedback, "none": bare_feedback}
