@@ -46,14 +46,20 @@ class EpisodeBatch:
         Raises:
             CodeenvError: if a response is not text or an episode has ended; no episode has moved then.
         """
+        judged = self.judge_responses(responses)
+        return {index: self.episodes[index].advance(response, *judged[index]) for index, response in responses.items()}
+
+    def judge_responses(self, responses: Mapping[int, str]) -> dict[int, tuple[str | None, Report, Report | None]]:
+        """Return the program of each response, its public report, and the private one if it is time for it. No episode moves.
+
+        Raises:
+            CodeenvError: if a response is not text or an episode has ended.
+        """
         sources = {index: self.episodes[index].source(response) for index, response in responses.items()}
         publics = self._judge(sources, "public")
         private_of = {index: sources[index] for index, report in publics.items() if self.episodes[index].wants_private(report)}
         privates = self._judge(private_of, "private")
-        return {
-            index: self.episodes[index].advance(response, sources[index], publics[index], privates.get(index))
-            for index, response in responses.items()
-        }
+        return {index: (sources[index], publics[index], privates.get(index)) for index in responses}
 
     def _judge(self, sources: Mapping[int, str | None], tests: Literal["public", "private"]) -> dict[int, Report]:
         reports: dict[int, Report] = {}

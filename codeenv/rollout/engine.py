@@ -7,12 +7,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from codeenv.batch import EpisodeBatch
-from codeenv.episode import EnvConfig
+from codeenv.episode import EnvConfig, Episode
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.problems import Problem
@@ -20,6 +18,7 @@ from codeenv.rollout.agent import Agent, AgentError
 from codeenv.rollout.calls import AgentCaller
 from codeenv.rollout.conversation import conversation_of
 from codeenv.rollout.folder import RunFolder
+from codeenv.rollout.judging import JudgeQueue
 from codeenv.rollout.trajectory import episode_row
 
 __all__ = ["Progress", "RolloutConfig", "RolloutResult", "run_episodes"]
@@ -105,68 +104,67 @@ async def run_episodes(
         result.episodes, result.solved_in = len(folder.done), Counter(folder.solved_in)
         result.solved = sum(result.solved_in.values())
     numbers = iter([number for number in range(config.episodes) if folder is None or number not in folder.done])
-    with ThreadPoolExecutor(max_workers=max(2, 2 * judge.workers), thread_name_prefix="judge") as judge_threads:
-        caller = AgentCaller(agent, config.agent_timeout_s, config.concurrency)
-        loop = asyncio.get_running_loop()
+    caller = AgentCaller(agent, config.agent_timeout_s, config.concurrency)
+    queue = JudgeQueue(judge, env, lambda: result.in_flight)
 
-        async def episode_of(number: int, problem: Problem) -> dict[str, Any]:
-            batch = EpisodeBatch([problem], judge, env)
-            episode = batch.episodes[0]
-            extras: list[Mapping[str, Any]] = []
-            agent_s = judge_s = 0.0
-            act = await caller.for_episode(problem, config.seed + number)
-            while not episode.done:
-                start = time.perf_counter()
-                response = await act(conversation_of(episode)[: None if config.history else 1])
-                answered = time.perf_counter()
-                result.judging += 1
-                try:
-                    step = (await loop.run_in_executor(judge_threads, batch.step, {0: response.text}))[0]
-                finally:
-                    result.judging -= 1
-                agent_s += answered - start
-                judge_s += time.perf_counter() - answered
-                extras.append(response.extras)
-                if step.truncated:
-                    raise CodeenvError(f"the judge failed on {problem.id}: {step.info['judge_error']}")
-            times = {"agent_s": round(agent_s, 4), "judge_s": round(judge_s, 4)}
-            return episode_row(number, number // len(problems), config.seed + number, episode, extras, times)
-
-        async def play(number: int) -> None:
-            problem = problems[number % len(problems)]
-            result.in_flight += 1
+    async def episode_of(number: int, problem: Problem) -> dict[str, Any]:
+        episode = Episode(problem, env)
+        extras: list[Mapping[str, Any]] = []
+        agent_s = judge_s = 0.0
+        act = await caller.for_episode(problem, config.seed + number)
+        while not episode.done:
+            start = time.perf_counter()
+            response = await act(conversation_of(episode)[: None if config.history else 1])
+            answered = time.perf_counter()
+            result.judging += 1
             try:
-                row = await episode_of(number, problem)
-            except Exception as error:
-                _record_failure(result, folder, number, problem, error)
-            else:
-                if folder is not None:
-                    folder.append(row, problem)
-                else:
-                    result.rows[number] = row
-                result.episodes += 1
-                if row["solved"]:
-                    result.solved += 1
-                    result.solved_in[len(row["turns"])] += 1
+                step = await queue.step(episode, response.text)
             finally:
-                result.in_flight -= 1
-            if on_progress is not None:
-                on_progress(result)
+                result.judging -= 1
+            agent_s += answered - start
+            judge_s += time.perf_counter() - answered
+            extras.append(response.extras)
+            if step.truncated:
+                raise CodeenvError(f"the judge failed on {problem.id}: {step.info['judge_error']}")
+        times = {"agent_s": round(agent_s, 4), "judge_s": round(judge_s, 4)}
+        return episode_row(number, number // len(problems), config.seed + number, episode, extras, times)
 
-        async def worker() -> None:
-            for number in numbers:
-                await play(number)
-                if len(result.failures) >= config.give_up_after and not result.episodes:
-                    raise AgentError(f"the first {len(result.failures)} episodes all failed; the last: {result.failures[-1]}")
-
+    async def play(number: int) -> None:
+        problem = problems[number % len(problems)]
+        result.in_flight += 1
         try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(config.concurrency, config.episodes)):
-                    group.create_task(worker())
-        except BaseExceptionGroup as problems_met:
-            raise problems_met.exceptions[0] from None
+            row = await episode_of(number, problem)
+        except Exception as error:
+            _record_failure(result, folder, number, problem, error)
+        else:
+            if folder is not None:
+                folder.append(row, problem)
+            else:
+                result.rows[number] = row
+            result.episodes += 1
+            if row["solved"]:
+                result.solved += 1
+                result.solved_in[len(row["turns"])] += 1
         finally:
-            await caller.close()
+            result.in_flight -= 1
+        if on_progress is not None:
+            on_progress(result)
+
+    async def worker() -> None:
+        for number in numbers:
+            await play(number)
+            if len(result.failures) >= config.give_up_after and not result.episodes:
+                raise AgentError(f"the first {len(result.failures)} episodes all failed; the last: {result.failures[-1]}")
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(config.concurrency, config.episodes)):
+                group.create_task(worker())
+    except BaseExceptionGroup as problems_met:
+        raise problems_met.exceptions[0] from None
+    finally:
+        queue.close()
+        await caller.close()
     return result
 
 

@@ -47,19 +47,20 @@ async def answer(reader, writer):
 async def chat(request, writer):
     """Answer one request; return whether the connection goes on."""
     state["requests"] += 1
+    number = state["requests"]
     state["now"] += 1
     state["most"] = max(state["most"], state["now"])
     try:
         await asyncio.sleep(0.02)
     finally:
         state["now"] -= 1
-    model, fails = request["model"], random.Random(state["requests"]).random() < 0.3
+    model, fails = request["model"], random.Random(number).random() < 0.3
     if model == "refuses":
         await send(writer, 401, {"error": {"message": "the key Bearer secret-key-1234 is not known"}})
     elif model == "hangs":
         await asyncio.sleep(3600)
     elif model == "is-down" or (model == "flaky" and fails):
-        kind = 1 if model == "is-down" else state["requests"] % 4
+        kind = 1 if model == "is-down" else number % 4
         if kind == 0:
             await send(writer, 429, {"error": {"message": "too many"}}, "Retry-After: 0.01\r\n")
         elif kind == 1:
