@@ -1,5 +1,8 @@
 """Inspect AI evaluates a model on our episodes."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 pytest.importorskip("inspect_ai", reason="needs the extra [inspect]; runs in an environment of its own")
@@ -58,3 +61,12 @@ def test_inspects_message_limit_ends_an_episode_as_unsolved(judge, tmp_path):
 def test_a_sample_names_its_problem(log):
     sample = log.samples[0]
     assert problem_of(sample.metadata) == next(problem for problem in PROBLEMS if problem.id == sample.id)
+
+
+def test_the_examples_task_is_evaluated(tmp_path, judge):
+    path = tmp_path / "problems.jsonl"
+    path.write_text("".join(json.dumps(problem.to_dict()) + "\n" for problem in PROBLEMS[:6]))
+    task = "examples/inspect_task.py@feedback"
+    log = run(str(Path(__file__).parents[2] / task), tmp_path, task_args={"problems": str(path), "turn_limit": 2})
+    assert log.status == "success"
+    assert len(log.samples) == 6

@@ -8,6 +8,7 @@ pytest.importorskip("openenv", reason="needs the extra [openenv]; runs in an env
 
 import uvicorn
 from adapter_problems import PROBLEMS, our_rewards, scripted_responses
+from running_examples import run_example
 
 from codeenv.integrations.openenv import CodeAction, CodeClient, create_code_app
 
@@ -72,3 +73,8 @@ def test_the_same_seed_gives_the_same_problem(url):
 def test_an_unknown_problem_is_an_error_for_the_client(url):
     with CodeClient(base_url=url).sync() as env, pytest.raises(Exception, match="no problem 'nope'"):
         env.reset(problem_id="nope")
+
+
+def test_the_example_plays_an_episode():
+    out = run_example("openenv_episode.py")
+    assert out == "reward -0.2, done False, no_code\nreward +1.0, done True, accepted\n"

@@ -5,6 +5,7 @@ import pytest
 skyrl_gym = pytest.importorskip("skyrl_gym", reason="needs the extra [skyrl]; runs in an environment of its own")
 
 from adapter_problems import PROBLEMS, our_rewards, scripted_responses
+from running_examples import run_example
 
 from codeenv.errors import CodeenvError
 from codeenv.integrations.skyrl import dataset_rows
@@ -52,3 +53,8 @@ def test_feedback_is_a_user_message_and_metrics_are_numbers(judge):
 def test_a_bad_row_is_refused_with_a_sentence(options, sentence):
     with pytest.raises(CodeenvError, match=sentence):
         skyrl_gym.make("codeenv", **options)
+
+
+def test_the_example_plays_an_episode():
+    out = run_example("skyrl_episode.py")
+    assert out == "reward -0.2, done False, no_code\nreward +1.0, done True, accepted\n"

@@ -10,6 +10,7 @@ os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
 
 import torch
 from adapter_problems import PROBLEMS, scripted_responses
+from running_examples import run_example
 from tiny_chat_tokenizer import make_tokenizer
 from transformers import Qwen2Config, Qwen2ForCausalLM
 from trl import GRPOConfig, GRPOTrainer
@@ -252,3 +253,8 @@ def test_a_template_format_plays_with_a_real_chat_template(judge, tmp_path):
     )
     trainer.train()
     assert trainer.state.log_history[0]["reward"] == pytest.approx(-1.4, abs=0.41)
+
+
+def test_the_example_trains(tmp_path):
+    out = run_example("trl_grpo.py", "1", tmp_path / "run")
+    assert out.startswith("step 1: reward ")

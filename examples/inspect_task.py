@@ -1,0 +1,15 @@
+"""A task for Inspect AI.
+
+pip install 'codeenv-rl[inspect]'
+inspect eval examples/inspect_task.py --model openai/gpt-5-mini -T problems=procedural -T limit=8
+"""
+
+from inspect_ai import task
+
+from codeenv import EnvConfig, load_problems
+from codeenv.integrations.inspect_ai import code_task
+
+
+@task
+def feedback(problems="humaneval", limit=None, turn_limit=3):
+    return code_task(load_problems(problems, limit=limit), EnvConfig(turn_limit=turn_limit))
