@@ -65,7 +65,8 @@ def test_no_container_is_left_when_the_process_of_the_judge_is_killed(client: An
         from codeenv.judge import Judge
         from codeenv.problems.problem import CallTest, Problem
         judge = Judge(sandbox="docker", workers=1)
-        print(judge.judge(Problem("add", "", "call", "f", public_tests=(CallTest((1,), {{}}, 2),)), {RIGHT!r}).verdict, flush=True)
+        problem = Problem("add", "", "call", "f", public_tests=(CallTest((1,), {{}}, 2),))
+        print(judge.judge(problem, {RIGHT!r}).verdict, flush=True)
         input()
     """)
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

