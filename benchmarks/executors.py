@@ -71,6 +71,15 @@ def own_group() -> Path | None:
 GROUP: Path | None = None
 
 
+def leave_group() -> None:
+    """Go back to the cgroup above and remove ours."""
+    global GROUP
+    if GROUP is not None:
+        (GROUP.parent.parent / "cgroup.procs").write_text(str(os.getpid()))
+        GROUP.parent.rmdir()
+        GROUP = None
+
+
 def cpu_of_tree() -> float:
     """CPU seconds of this process and all its descendants."""
     if GROUP is not None:
@@ -122,7 +131,8 @@ def command(*words: str) -> Callable[[Program, bool], bool]:
 
 FLOOR = """
 import os, sys
-import array, bisect, collections, copy, datetime, functools, heapq, itertools, json.decoder, math, random, re, string, time, typing
+import array, bisect, collections, copy, datetime, functools, heapq, itertools
+import json.decoder, math, random, re, string, time, typing
 for line in sys.stdin:
     source, count, add = eval(line)
     code = compile(source, "floor", "exec")
@@ -398,11 +408,13 @@ def main() -> None:
     finally:
         for close in closing:
             close()
+        measured_in = "a cgroup" if GROUP else "processes that were waited for"
+        leave_group()
     groups = [f"{program.name}, {program.tests} tests" for program in programs]
     words = " ".join(["python benchmarks/executors.py", *sys.argv[1:]])
     note = (
         f"`{words}`: {args.rounds} interleaved rounds, Python {sys.version.split()[0]}, {os.cpu_count()} cores, "
-        f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {'a cgroup' if GROUP else 'processes that were waited for'}."
+        f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {measured_in}."
     )
     text = f"{note}\n{table(seen, rows, groups)}\n\n{scaling()}\n"
     print(text)
