@@ -23,7 +23,7 @@ def write_mini_report(path: Path, runs: Sequence[MiniRun]) -> Path:
         folder = runs[0].folder
         shown = [("after", "true"), ("before", "true"), ("after", "random")]
         recorded = {
-            f"{_NAMES[arm]}, {when} RL": folder / f"{when}-{arm}" for when, arm in shown if (when, arm) in runs[0].episodes
+            f"{_NAMES[arm]}, {when} RL": folder / f"{when}-{arm}" for when, arm in shown if (when, arm) in runs[0].recorded
         }
     curves = [_curve(runs)] if any(run.result.curve for run in runs) else []
     subtitle = (

@@ -131,7 +131,7 @@ class MiniRun:
     ) -> None:
         self.settings = settings or MiniSettings()
         self.result = SeedResult(seed)
-        self.episodes: dict[tuple[str, str], Collection] = {}
+        self.recorded: list[tuple[str, str]] = []
         self.chat = PlainFormat(build_tokenizer())
         self.policy: PreTrainedModel = build_mini_policy(self.chat.tokenizer, self.settings.policy, seed)
         self._seed = seed
@@ -211,7 +211,6 @@ class MiniRun:
             sampling, env = self.settings.rlef.sampling(), arm_config(arm)
             collection = play_arm(self.policy, self.chat, self._held_out, self._judge, arm, sampling, self._seed)
             self.result.judge["wall_s"] = self.result.judge.get("wall_s", 0.0) + collection.judge_s
-            self.episodes[when, arm] = collection
             solved = bootstrap_mean([float(one.solved) for one in collection.played])
             self.result.arms[when][arm] = ArmResult(solved, len(collection.played), collection.samples)
             self._played += len(collection.played)
@@ -236,6 +235,7 @@ class MiniRun:
                 if arm != "independent":
                     extras = [{"tokens": one.conversation.response(turn)} for turn in range(len(one.episode.turns))]
                 run.append(episode_row(number, 0, self._seed, one.episode, extras, {}), one.episode.problem)
+        self.recorded.append((when, arm))
 
     def _tell(self, phase: str, done: int, total: int, solve_rate: float | None) -> None:
         self._report(Progress(self._seed, phase, done, total, self._played, solve_rate))
