@@ -28,6 +28,7 @@ VERBS = {
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "serve": "serve the judge over HTTP",
+    "trace": "show what a program does, line by line",
     "train": "train a policy in the RLEF way",
     "view": "show recorded runs as one HTML page",
 }

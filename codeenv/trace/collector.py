@@ -23,6 +23,7 @@ _RECORD_CHARS = 8_000
 _TEXT_CHARS = 200
 _NAMES = 64
 _NUMBER = 10**12
+_FINALS = 128  # of more variables the latest are kept
 
 
 def collect(data: bytes | memoryview, source: str) -> Trace:
@@ -260,4 +261,4 @@ def _final(events: Iterable[Event], covered: tuple[int, ...]) -> dict[str, tuple
                 line = event.line
             final.pop(key, None)
             final[key] = (line, text)
-    return final
+    return dict(list(final.items())[-_FINALS:])

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.selection import Selection, shorten
-from codeenv.trace.spans import statements_of
+from codeenv.trace.spans import Statement, statements_of
 
 __all__ = ["ending", "inline_lines", "members"]
 
@@ -33,8 +33,8 @@ def inline_lines(trace: Trace, source: str, selection: Selection, level: int, ne
             last = spans[line].last if line in spans else line
             if last <= len(lines) and not notes.get(last):
                 notes[last] = ["not run"]
-        for line in _later(trace, source):
-            if line in spans and not notes.get(spans[line].last):
+        for line in _later(trace, spans):
+            if not notes.get(spans[line].last):
                 notes[spans[line].last] = ["run later"]
     rendered = [f"{text}  # {'; '.join(notes[number])}" if notes.get(number) else text for number, text in enumerate(lines, 1)]
     missing = len(comments) - len(kept)
@@ -80,19 +80,12 @@ def _comments(trace: Trace, selection: Selection, level: int) -> dict[int, list[
     return {line: _with_gaps(entries) for line, entries in comments.items()}
 
 
-def _later(trace: Trace, source: str) -> list[int]:
-    """Return the lines that were run only after the recorded iterations and calls; heads such as `try:` are never recorded."""
+def _later(trace: Trace, spans: Mapping[int, Statement]) -> list[int]:
+    """Return the lines that were run only after the recorded iterations and calls."""
     if trace.header.mode != "bounded" or trace.footer.dropped:
         return []
     recorded = {event.line for event in trace.events}
-    lines = source.split("\n")
-    return [
-        line
-        for line in trace.footer.covered
-        if line not in recorded
-        and line <= len(lines)
-        and not lines[line - 1].lstrip().startswith(("try:", "match ", "class ", "raise"))
-    ]
+    return [line for line in trace.footer.covered if line not in recorded and line in spans and not spans[line].quiet]
 
 
 def _loop_end(

@@ -368,7 +368,7 @@ class Weaver:
             out.append(code.guard([call], "unbound", []))
 
     def _exit(self, out: list[ast.stmt], place: Place, last: ast.stmt) -> None:
-        line = last.end_lineno or last.lineno
+        line = last.lineno
         self._staged(
             out, [name for name in sorted(place.scope.variables) if name not in self._deleted][:MODULE_NAMES], place, line
         )

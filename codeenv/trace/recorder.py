@@ -51,7 +51,7 @@ _SOURCE_BYTES = 200_000  # a longer source runs unrecorded
 MARKS = 1 << 14
 """Room for coverage marks, in bytes."""
 _TAIL = 12_000  # bytes kept free for what is known only at the end: the exception and the locals of its frames
-_RECORDS = {"bounded": 56_000, "coverage": _TAIL, "final": 56_000, "full": 2_000_000}
+_RECORDS = {"bounded": 36_000, "coverage": _TAIL, "final": 36_000, "full": 2_000_000}
 _EVENTS = {"bounded": 4_000, "coverage": 0, "final": 4_000, "full": 20_000}
 _HEADER_BYTES = 128_000  # line numbers of the blocks: a few bytes a statement
 _STACK = 6

@@ -21,6 +21,7 @@ class Statement:
         last: last line of the span.
         owned: further lines that have no code of their own and run when this statement does: `else:`, `try:`, `finally:`,
             a docstring.
+        quiet: it is never recorded by itself: a statement of a class body, or a head that only leads into its block (`try:`).
         body: of `except` and `case` heads the line of the first statement inside, which is run when they are; else 0.
     """
 
@@ -29,6 +30,7 @@ class Statement:
     last: int
     owned: tuple[int, ...] = ()
     body: int = 0
+    quiet: bool = False
 
 
 def statements_of(source: str) -> dict[int, Statement]:
@@ -46,21 +48,25 @@ def statements_of(source: str) -> dict[int, Statement]:
         return {}
     lines = source.split("\n")
     found: dict[int, Statement] = {}
+    in_class: set[ast.AST] = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) or (node in in_class and not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))):
+            in_class.update(inner for inner in ast.iter_child_nodes(node) if isinstance(inner, ast.stmt))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             continue  # a docstring has no code
         if isinstance(node, (ast.stmt, ast.ExceptHandler)):
-            found.setdefault(node.lineno, _statement(node, lines))
+            quiet = node in in_class or isinstance(node, (ast.Try, ast.TryStar, ast.Match, ast.ClassDef, ast.Raise))
+            found.setdefault(node.lineno, _statement(node, lines, quiet))
         elif isinstance(node, ast.match_case):
             line = node.pattern.lineno
             found.setdefault(line, Statement(line, line, _head_end(node, node.pattern), body=node.body[0].lineno))
     return found
 
 
-def _statement(node: ast.stmt | ast.ExceptHandler, lines: list[str]) -> Statement:
+def _statement(node: ast.stmt | ast.ExceptHandler, lines: list[str], quiet: bool) -> Statement:
     first = min([node.lineno, *(item.lineno for item in getattr(node, "decorator_list", ()))])
     if not getattr(node, "body", None) and not isinstance(node, ast.Match):
-        return Statement(node.lineno, first, node.end_lineno or node.lineno)
+        return Statement(node.lineno, first, node.end_lineno or node.lineno, quiet=quiet)
     owned: list[int] = []
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         docstring = node.body[0]
@@ -74,7 +80,7 @@ def _statement(node: ast.stmt | ast.ExceptHandler, lines: list[str]) -> Statemen
         if part := getattr(node, field, None):
             owned += _keyword_line(part[0], word, lines)
     body = node.body[0].lineno if isinstance(node, ast.ExceptHandler) else 0
-    return Statement(node.lineno, first, _head_end(node, node), tuple(owned), body)
+    return Statement(node.lineno, first, _head_end(node, node), tuple(owned), body, quiet)
 
 
 def _keyword_line(after: ast.stmt, word: str, lines: list[str]) -> list[int]:

@@ -67,6 +67,7 @@ SKIPPED = {
 
 def test_coverage_marks_agree_with_the_lines_of_settrace():
     sources = {**humaneval(), **PROBES, **{name: program(name, "S") for name in PROGRAMS}}
+    sources["an untaken branch at the end"] = "for i in range(9):\n    if i == 11:\n        never = i\n"
     sources = {name: source for name, source in sources.items() if name not in LONG and name not in SKIPPED}
     modes = ("oracle", "coverage", "bounded")
     runs = iter(

@@ -1,0 +1,88 @@
+"""The texts of a trace: what they say, how they are shortened, and that they fit."""
+
+from __future__ import annotations
+
+import pytest
+from traced_run import run
+
+from codeenv.trace import TraceError, render
+from codeenv.trace.selection import count_tokens
+
+LONG = """\
+def collatz(n):
+    steps = 0
+    while n != 1:
+        if n % 2 == 0:
+            n //= 2
+        else:
+            n = 3 * n + 1
+        steps += 1
+    return steps
+
+best = 0
+for start in range(1, 75001):
+    length = collatz(start)
+    if length > best:
+        best = length
+print(best)
+words = {}
+words["missing"] += 1
+"""
+
+
+@pytest.fixture(scope="module")
+def trace():
+    return run(LONG).trace
+
+
+def test_left_out_iterations_are_counted(trace):
+    text = render(trace, LONG, budget_tokens=10**6)
+    assert "74,997 more iterations" in text
+    assert "trips=75000 start=75000" in text
+
+
+def test_the_failure_is_in_every_rendering_however_short(trace):
+    for style in ("inline", "steps", "final"):
+        for budget in (2000, 700, 400, 200, 100, 40):
+            assert "KeyError" in render(trace, LONG, style, budget), (style, budget)
+
+
+@pytest.mark.parametrize("style", ["inline", "steps", "final"])
+@pytest.mark.parametrize("budget", [16, 30, 64, 150, 512, 4000])
+def test_a_rendering_fits_its_budget_and_is_the_same_each_time(trace, style, budget):
+    text = render(trace, LONG, style, budget)
+    assert count_tokens(text) <= budget
+    assert text == render(trace, LONG, style, budget)
+
+
+def test_shortened_renderings_say_so(trace):
+    assert "far from the end are left out" in render(trace, LONG, "inline", 330)
+    assert "events left out" in render(trace, LONG, "steps", 300)
+    assert "more variables" in render(trace, LONG, "final", 40)
+
+
+def test_a_killed_program_says_that_it_was_stopped():
+    source = "def f():\n    n = 0\n    while n >= 0:\n        n += 1\n    return n\nf()\n"
+    trace = run(source, kill_after_s=0.7).trace
+    text = render(trace, source)
+    assert "the program was stopped before its end" in text
+    assert "    return n  # not run" in text
+
+
+def test_lines_first_run_after_the_recorded_iterations_are_told_apart_from_those_never_run():
+    source = "for i in range(10):\n    if i == 7:\n        late = i\n    if i == 11:\n        never = i\n"
+    text = render(run(source).trace, source)
+    assert "late = i  # ... (9) late=7" in text
+    assert "never = i  # not run" in text
+
+
+def test_a_comment_stands_behind_the_last_line_of_its_statement():
+    source = "x = [\n    1,\n    2,\n]\ny = '''a\nb'''\n"
+    assert render(run(source).trace, source) == "x = [\n    1,\n    2,\n]  # (0) x=[1, 2]\ny = '''a\nb'''  # (1) y='a\\nb'"
+
+
+def test_a_bad_style_or_budget_is_refused(trace):
+    with pytest.raises(TraceError, match="use one of inline, steps, final"):
+        render(trace, LONG, "fancy")
+    with pytest.raises(TraceError, match="at least 16"):
+        render(trace, LONG, "inline", 3)
