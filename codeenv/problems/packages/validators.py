@@ -89,7 +89,9 @@ def wrap_validator(sources: dict[str, str], flags: tuple[str, ...]) -> str:
     names = sorted(sources)
     main = names[0] if len(names) == 1 else _main_file(sources)
     modules = {PurePosixPath(name).stem: source for name, source in sources.items() if name != main}
-    return _WRAPPER.format(main=json.dumps(sources[main]), modules=json.dumps(modules), flags=json.dumps(list(flags)))
+    return _WRAPPER.format(
+        main=json.dumps(sources[main]), modules=json.dumps(modules), flags=json.dumps(list(flags)), python3=main.endswith(".py3")
+    )
 
 
 def _main_file(sources: dict[str, str]) -> str:
@@ -108,6 +110,7 @@ import types
 MAIN = {main}
 MODULES = {modules}
 FLAGS = {flags}
+PYTHON3 = {python3}
 
 
 class Kept(io.StringIO):
@@ -121,6 +124,7 @@ def python2_names():
     for name in ("filter", "map", "zip"):
         names[name] = lambda *args, _made=getattr(builtins, name): list(_made(*args))
     names["range"] = lambda *args: list(range(*args))
+    names["cmp"] = lambda left, right: (left > right) - (left < right)
     return names
 
 
@@ -130,9 +134,11 @@ def check(input, output, expected):
         sys.modules[name] = module
         exec(compile(source, name + ".py", "exec"), module.__dict__)
     if "def FindError(" in MAIN:
-        space = {{"__name__": "validator", **python2_names()}}
+        space = {{"__name__": "validator", **({{}} if PYTHON3 else python2_names())}}
         exec(compile(MAIN, "validator.py", "exec"), space)
-        return not space["FindError"](None, input, expected, output)
+        find = space.get("FindError") or next(value.FindError for value in space.values() if hasattr(value, "FindError"))
+        unused = (None,) * (find.__code__.co_argcount - 3)
+        return not find(*unused, input, expected, output)
     texts = {{"input.in": input, "answer.ans": expected}}
     feedback = {{}}
 
