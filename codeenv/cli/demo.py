@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from codeenv.batch import EpisodeBatch
@@ -166,7 +166,7 @@ class _Display:
         self._seeds = seeds
         self._start = time.perf_counter()
         self._said = ""
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(bar_width=16), TextColumn("{task.percentage:>3.0f}%"))
         self._bar = Progress(*columns, TextColumn("{task.fields[left]}"), console=console) if console.is_terminal else None
         self._task: TaskID | None = None
 

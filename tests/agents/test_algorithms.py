@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_learner import SHAPE, SMALL, TOKENIZER, learner, problems
+from test_rlef_learner import SHAPE, SMALL, TOKENIZER, learner, problems
 
 from codeenv.agents.lm.models import build_mini_policy
 from codeenv.agents.lm.tokens import TokenConversation
