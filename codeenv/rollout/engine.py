@@ -119,6 +119,10 @@ async def run_episodes(
             result.judging += 1
             try:
                 step = await queue.step(episode, response.text)
+            except CodeenvError:
+                raise
+            except Exception as error:
+                raise CodeenvError(f"the environment raised {type(error).__name__}: {error}") from error
             finally:
                 result.judging -= 1
             agent_s += answered - start
