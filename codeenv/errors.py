@@ -13,7 +13,7 @@ class CodeenvError(Exception):
     """Base class of the errors that a user can cause and mend."""
 
 
-class MissingExtraError(CodeenvError):
+class MissingExtraError(CodeenvError, ImportError):
     """An optional package is needed and not installed."""
 
     def __init__(self, what: str, package: str, extra: str) -> None:
