@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.scoring import build_batch, response_logprobs
 from codeenv.agents.lm.tokens import TokenConversation
 
-__all__ = ["SFTConfig", "train_supervised"]
+__all__ = ["SFTConfig", "mined_conversations", "train_supervised"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,25 @@ def train_supervised(
         optimizer.step()
         if on_step is not None:
             on_step(step + 1, float(loss.detach()))
+
+
+def mined_conversations(conversations: Sequence[TokenConversation], last_only: bool = True) -> list[TokenConversation]:
+    """Return successful conversations as documents for `train_supervised`: the paper's SFT baseline (RLEF, appendix A.2).
+
+    Args:
+        conversations: those of solved episodes.
+        last_only: learn the last response alone, which the paper found slightly better; earlier ones become part of the prompt.
+    """
+    mined = []
+    for conversation in conversations:
+        document = conversation
+        if last_only and conversation.spans:
+            span = conversation.spans[-1]
+            document = TokenConversation()
+            document.add_environment(conversation.ids[: span.start])
+            document.add_response(conversation.ids[span.start : span.stop], conversation.logprobs[span.start : span.stop], "stop")
+        mined.append(document)
+    return mined
 
 
 def _batches(

@@ -244,7 +244,8 @@ def _write_summary(out: Path, results: list[SeedResult], settings: Any, judge: J
 def _write_page(out: Path, runs: list[Any]) -> Path | None:
     from codeenv.agents.rlef.mini_report import write_mini_report
 
-    return write_mini_report(out / "report.html", runs) if runs else None
+    begun = [run for run in runs if run.result.references]
+    return write_mini_report(out / "report.html", begun) if begun else None
 
 
 def _quiet_libraries(threads: int) -> None:

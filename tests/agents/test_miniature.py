@@ -9,6 +9,7 @@ import torch
 
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape, build_mini_policy
+from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.collect import collect
 from codeenv.agents.rlef.config import MINI
 from codeenv.agents.rlef.miniature import (
@@ -20,7 +21,7 @@ from codeenv.agents.rlef.miniature import (
     true_feedback,
     true_report,
 )
-from codeenv.agents.rlef.sft import SFTConfig, train_supervised
+from codeenv.agents.rlef.sft import SFTConfig, mined_conversations, train_supervised
 from codeenv.batch import EpisodeBatch
 from codeenv.feedback import FeedbackContext, compact
 from codeenv.judge import ExecutionCache, Judge, JudgeRequest
@@ -146,3 +147,16 @@ def test_supervised_learning_lowers_the_loss() -> None:
     train_supervised(policy, MiniDocuments(CHAT, 0), config, seed=0, on_step=lambda step, loss: losses.append(loss))
     assert len(losses) == 30
     assert sum(losses[-5:]) < 0.7 * sum(losses[:5])
+
+
+def test_mined_conversations_teach_the_last_response_alone_or_all_of_them() -> None:
+    conversation = TokenConversation()
+    conversation.add_environment([1, 2])
+    conversation.add_response([3, 4], [-0.5, -0.5], "stop")
+    conversation.add_environment([5])
+    conversation.add_response([6, 7], [-0.1, -0.2], "stop")
+    (last,) = mined_conversations([conversation])
+    (whole,) = mined_conversations([conversation], last_only=False)
+    assert last.ids == whole.ids == conversation.ids
+    assert [last.response(turn) for turn in range(len(last.spans))] == [[6, 7]]
+    assert [whole.response(turn) for turn in range(len(whole.spans))] == [[3, 4], [6, 7]]
