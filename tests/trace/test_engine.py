@@ -75,3 +75,67 @@ def test_a_program_cannot_see_the_recorder_among_its_names():
         "print(f(9), sorted(globals()), f.__code__.co_varnames[:2], dir())\n"
     )
     assert run(source).output == run(source, "off").output
+
+
+def kinds(source, *wanted, **options):
+    return [event for event in run(source, **options).trace.events if event.kind in wanted]
+
+
+def test_turning_the_interpreters_tracer_off_loses_no_event():
+    source = "import sys\nsys.settrace(None)\nx = 1\ndef f():\n    sys.settrace(None)\n    y = x + 1\n    return y\nf()\n"
+    assert [event.extra["value"] for event in kinds(source, "r") if event.frame] == ["2"]
+    assert {"x": "1"} in [dict(event.vars) for event in kinds(source, "l")]
+
+
+def test_a_caught_exception_names_the_line_that_raised_it_and_the_handler():
+    source = "def f(d):\n    return d['k']\ntry:\n    f({})\nexcept KeyError as error:\n    x = 1\n"
+    raised, handled = kinds(source, "x", "h")
+    assert (raised.line, raised.frame, raised.extra["type"], raised.extra["msg"]) == (2, 1, "KeyError", "'k'")
+    assert (handled.line, handled.frame, dict(handled.vars)) == (5, 0, {"error": "KeyError('k')"})
+
+
+def test_activations_have_numbers_parents_and_threads():
+    source = (
+        "import threading\ndef a(n):\n    return b(n) + 1\ndef b(n):\n    return n\na(1)\n"
+        "t = threading.Thread(target=b, args=(5,)); t.start(); t.join()\n"
+    )
+    calls = [
+        (event.extra["fn"], event.frame, event.extra["parent"], event.extra.get("thread", 0)) for event in kinds(source, "c")
+    ]
+    assert calls == [("a", 1, 0, 0), ("b", 2, 1, 0), ("b", 3, 0, 1)]
+
+
+def test_interleaved_generators_keep_their_own_frames():
+    source = (
+        "def g(k):\n    for i in range(2):\n        yield k * i\na, b = g(1), g(10)\nr = [next(a), next(b), next(a), next(b)]\n"
+    )
+    assert [(event.frame, event.extra["value"]) for event in kinds(source, "y")] == [(1, "0"), (2, "0"), (1, "1"), (2, "10")]
+
+
+def test_variables_of_the_module_that_a_function_changes_are_told_apart():
+    source = "total = 0\ndef add(n):\n    global total\n    total += n\nadd(5)\n"
+    trace = run(source).trace
+    assert [event.extra for event in trace.events if event.line == 4 and event.kind == "l"] == [{"g": ["total"]}]
+    assert trace.footer.final["<module>:total"] == (4, "5")
+
+
+@pytest.mark.parametrize(
+    ("body", "name", "value"),
+    [
+        ("    x = 1\n    x = 2\n    return x", "f:x", (0, "2")),
+        ("    for i in range(10):\n        y = i * i\n    return y", "f:y", (3, "81")),
+        (
+            "    z = []\n    for i in range(9):\n        z.append(i)\n    raise ValueError",
+            "f:z",
+            (0, "[0, 1, 2, 3, 4, 5, <2 more>, 8]"),
+        ),
+    ],
+)
+def test_final_mode_gives_what_a_function_left_also_when_it_raised_and_the_line_where_only_one_can_have_set_it(body, name, value):
+    source = f"def f():\n{body}\ntry:\n    for _ in range(7):\n        f()\nexcept ValueError:\n    pass\n"
+    assert run(source, "final").trace.footer.final[name] == value
+
+
+def test_the_last_activation_is_the_one_of_final_mode():
+    source = "def f(n):\n    square = n * n\n    return square\nfor k in range(50):\n    f(k)\n"
+    assert run(source, "final").trace.footer.final["f:square"] == (2, "2401")

@@ -5,6 +5,8 @@ On 3.11, where reading a frame's variables in a trace function does not change t
 
 from __future__ import annotations
 
+import ast
+import random
 import re
 import sys
 from pathlib import Path
@@ -51,6 +53,58 @@ def statement_starts(lines: list[int], source: str) -> set[int]:
 def disagreements(source: str, oracle_lines: list[int], covered: tuple[int, ...], uncovered: tuple[int, ...]) -> set[int]:
     known = set(covered) | set(uncovered)
     return (statement_starts(oracle_lines, source) & known) ^ set(covered)
+
+
+def mutants(count: int) -> dict[str, str]:
+    """Return canonical solutions with one comparison, number, operator or return value changed: many fail midway."""
+    swapped = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
+    programs = {}
+    for name, source in sorted(humaneval().items()):
+        if name in LONG:
+            continue
+        tree = ast.parse(source)
+        body = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+        places = [node for node in ast.walk(body) if isinstance(node, (ast.Compare, ast.Constant, ast.BinOp, ast.Return))]
+        for node in random.Random(name).sample(places, len(places)):
+            if isinstance(node, ast.Compare) and type(node.ops[0]) in swapped:
+                node.ops[0] = swapped[type(node.ops[0])]()
+            elif isinstance(node, ast.Constant) and type(node.value) is int:
+                node.value += 1
+            elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+                node.op = ast.Sub()
+            elif isinstance(node, ast.Return) and node.value is not None:
+                node.value = None
+            else:
+                continue
+            programs[f"{name} changed"] = ast.unparse(tree)
+            break
+    return dict(list(programs.items())[:count])
+
+
+def test_failing_programs_are_covered_up_to_the_line_that_failed():
+    python = interpreters()["3.11"]
+    sources = mutants(60)
+    untraced = dict(
+        zip(sources, run_many([Job(source, "off", kill_after_s=2.0) for source in sources.values()], python), strict=True)
+    )
+    sources = {name: source for name, source in sources.items() if untraced[name].exception != "<killed>"}
+    modes = ("oracle", "coverage", "bounded")
+    runs = iter(run_many([Job(source, mode) for source in sources.values() for mode in modes], python))
+    wrong = {}
+    for name, source in sources.items():
+        plain = untraced[name]
+        oracle, *traced = (next(runs) for _ in modes)
+        for mode, run in zip(modes[1:], traced, strict=True):
+            footer = run.trace.footer
+            if odd := disagreements(source, oracle.oracle["lines"], footer.covered, footer.uncovered):
+                wrong[name, mode] = odd
+            if run.behaviour != plain.behaviour:
+                wrong[name, mode, "behaviour"] = run.behaviour
+            if plain.exception:
+                assert (footer.exception.type, footer.exception.line) == (plain.exception, plain.line), name
+    failed = sum(bool(untraced[name].exception) for name in sources)
+    assert wrong == {}
+    assert failed > 30
 
 
 SKIPPED = {
