@@ -1,6 +1,9 @@
 """verl's own classes call our reward function and our agent loop. Its trainer needs GPUs and is not run here."""
 
 import asyncio
+import json
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -112,3 +115,23 @@ def test_the_loop_is_registered_by_name():
     from verl.experimental.agent_loop.agent_loop import _agent_loop_registry
 
     assert _agent_loop_registry["codeenv"]["_target_"] == f"{CodeAgentLoop.__module__}.CodeAgentLoop"
+
+
+def test_verls_own_sandbox_fusion_client_scores_with_codeenv_serve():
+    sys.path.insert(0, str(Path(__file__).parents[1] / "server"))
+    from running import running_service
+    from verl.utils.reward_score import sandbox_fusion
+
+    cases = {"inputs": ["2\n", "5\n"], "outputs": ["4\n", "10\n"]}
+    calls = {"inputs": ["[1]", "[41]"], "outputs": ["2", "42"], "fn_name": "f"}
+    token = "a-token-of-more-than-16-characters"
+    with running_service("--workers", "2", token=token) as service:
+        url = service.url.replace("http://", f"http://anyone:{token}@") + "/run_code"
+
+        def score(code, tests):
+            return sandbox_fusion.compute_score(url, None, 512, f"```python\n{code}\n```", json.dumps(tests), continuous=True)[0]
+
+        assert score("print(int(input()) * 2)", cases) == 1.0
+        assert score("print(4)", cases) == 0.5
+        assert score("raise ValueError", cases) == 0.0
+        assert score("def f(xs):\n    return xs[0] + 1", calls) == 1.0

@@ -1,0 +1,85 @@
+"""What the HTTP service costs over judging in the same process.
+
+    python benchmarks/serve.py                     # 2,000 requests, 16 clients
+    python benchmarks/serve.py --requests 200      # a smoke run
+
+The same programs, once through `Judge.judge`, once through `POST /run_code` and `POST /v1/judge` of a `codeenv serve` on
+loopback, with as many workers; CPU seconds of the service's process and of its workers, wall latency at the client.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import tyro
+
+from codeenv import Judge, Problem
+from codeenv.problems.problem import StdioTest
+
+
+def main(requests: int = 2000, clients: int = 16, workers: int = 2) -> None:
+    """Print the table."""
+    programs = [f"print(int(input()) + {number})\n" for number in range(requests)]
+    problem = Problem("bench/add", "", "stdio", public_tests=(StdioTest("1\n", "1\n"),))
+    with Judge(workers=workers) as judge, ThreadPoolExecutor(workers) as threads:
+        judge.judge(problem, "print(1)")
+        before, own = judge.stats.worker_cpu_s, time.process_time()
+        list(threads.map(lambda source: judge.judge(problem, source), programs))
+        direct = (judge.stats.worker_cpu_s - before + time.process_time() - own) / requests
+    command = [sys.executable, "-c", "import sys; from codeenv.cli import main; sys.exit(main())", "serve", "--port", "0"]
+    options = ["--workers", str(workers), "--queue", str(max(256, clients))]
+    service = subprocess.Popen(
+        [*command, *options], stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert service.stderr is not None
+    url = json.loads(service.stderr.readline())["url"]
+    logs = ThreadPoolExecutor(1).submit(service.stderr.read)
+    rows = [("in this process", direct, 0.0, 0.0)]
+    try:
+        with httpx.Client(base_url=url, timeout=120, limits=httpx.Limits(max_connections=clients)) as client:
+            client.post("/run_code", json={"code": "print(1)", "language": "python"})
+            bodies = [{"code": source, "language": "python", "stdin": "1\n"} for source in programs]
+            rows.append(("POST /run_code", *ask(client, "/run_code", bodies, clients)))
+            bodies = [{"problem": problem.to_dict(), "source": source} for source in programs]
+            rows.append(("POST /v1/judge", *ask(client, "/v1/judge", bodies, clients)))
+    finally:
+        service.terminate()
+        service.wait()
+        logs.result()
+    print(f"{'':<18}{'CPU ms a request':>18}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
+    for name, cpu, median, late in rows:
+        print(f"{name:<18}{cpu * 1e3:>18.2f}{cpu / direct:>8.2f}{median * 1e3:>9.1f}{late * 1e3:>9.1f}")
+
+
+def ask(client: httpx.Client, path: str, bodies: list[dict[str, object]], clients: int) -> tuple[float, float, float]:
+    """Return CPU seconds a request (service and workers) and the latency's median and 99th percentile."""
+
+    def one(body: dict[str, object]) -> float:
+        start = time.perf_counter()
+        client.post(path, json=body).raise_for_status()
+        return time.perf_counter() - start
+
+    before = cpu_s(client)
+    with ThreadPoolExecutor(clients) as threads:
+        latencies = list(threads.map(one, bodies))
+    return (cpu_s(client) - before) / len(bodies), float(np.quantile(latencies, 0.5)), float(np.quantile(latencies, 0.99))
+
+
+def cpu_s(client: httpx.Client) -> float:
+    text = client.get("/metrics").text
+    return sum(
+        float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))  # type: ignore[union-attr]
+        for name in ("process_cpu_seconds_total", "codeenv_worker_cpu_seconds")
+    )
+
+
+if __name__ == "__main__":
+    tyro.cli(main)
