@@ -127,7 +127,7 @@ def test_variables_of_the_module_that_a_function_changes_are_told_apart():
         (
             "    z = []\n    for i in range(9):\n        z.append(i)\n    raise ValueError",
             "f:z",
-            (0, "[0, 1, 2, 3, 4, 5, <2 more>, 8]"),
+            (2, "[0, 1, 2, 3, 4, 5, <2 more>, 8]"),
         ),
     ],
 )
