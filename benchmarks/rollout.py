@@ -116,12 +116,9 @@ print(json.dumps({"wall_s": time.perf_counter() - start, "solved": int(solved), 
 """
 
 
-def peer(
-    python: str, problems: list[Problem], run: Path, folder: Path, isolation: str
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Judge the programs of a run on all tests: in skyrl-gym's LiveCodeBench env, and here with one worker."""
-    by_id = {problem.id: problem for problem in problems}
-    rows = [(by_id[row["problem_id"]], turn["source"]) for row in read_episodes(run) for turn in row["turns"]]
+def peer(python: str, problems: list[Problem], folder: Path, isolation: str) -> tuple[dict[str, float], dict[str, float]]:
+    """Judge right programs on all tests, one after the other: in skyrl-gym's LiveCodeBench env, and here with one worker."""
+    rows = [(problem, f"# {copy}\n{problem.correct_solutions[0]}") for copy in range(3) for problem in problems]
     work = folder / "peer.jsonl"
     with work.open("w") as file:
         for problem, source in rows:
@@ -170,9 +167,9 @@ def main(
         print(f"\n{episodes:,} episodes, isolation batch: {rate:.0f} a second; MiB after a tenth, a half, all: "
               + ", ".join(f"{value:.0f}" for value in memory))  # fmt: skip
         if peer_python:
-            print("\nthe same programs on all tests, one at a time")
+            print("\nright programs on all tests, one after the other, wall time")
             for isolation in ("test", "batch"):
-                theirs, ours = peer(peer_python, problems, folder / "run-test", folder, isolation)
+                theirs, ours = peer(peer_python, problems, folder, isolation)
                 each = [f"{cost['wall_s'] / cost['programs'] * 1000:.1f} ms a program" for cost in (theirs, ours)]
                 found = f"solved {theirs['solved']} and {ours['solved']} of {ours['programs']}"
                 print(f"skyrl-gym lcb: {each[0]}; codeenv, isolation {isolation}: {each[1]}; {found}")

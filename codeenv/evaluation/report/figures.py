@@ -117,7 +117,7 @@ def flow_figure(title: str, flow: Sequence[Mapping[tuple[str, str], int]], order
     rank = {name: number for number, name in enumerate(order)}
     most = max(len(column) for column in columns)
     scale = (HEIGHT - TOP - 34 - gap * (most - 1)) / total
-    step = (WIDTH - 130 - node) / max(1, len(columns) - 1)
+    step = (WIDTH - 160 - node) / max(1, len(columns) - 1)
     tops: list[dict[str, float]] = []
     parts = []
     for turn, column in enumerate(columns):
