@@ -11,7 +11,9 @@ from codeenv.problems.problem import CallTest, Problem, ProblemError, StdioTest
 
 __all__ = ["ROW_ERRORS", "BadRows", "check_sizes", "reason_of"]
 
-ROW_ERRORS = (CodeenvError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OSError)
+ROW_ERRORS = (
+    CodeenvError, LookupError, TypeError, ValueError, AttributeError, RecursionError, OSError, SyntaxError, ArithmeticError
+)  # fmt: skip
 """What a malformed row can raise while it is read and converted."""
 
 
@@ -71,7 +73,9 @@ def reason_of(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, CodeenvError):
         return str(error)
-    return f"a field has an unexpected form ({error})"
+    if isinstance(error, SyntaxError):
+        return f"a field holds code that is not Python ({error.msg})"
+    return f"a field has an unexpected form ({' '.join(str(error).split())[:200]})"
 
 
 def _printable(raw: Any) -> Any:
