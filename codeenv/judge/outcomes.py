@@ -246,11 +246,7 @@ def _by_limits(run: Run, record: Record | None, unit: Unit) -> tuple[Verdict, st
         return _over_time(unit)
     if record is not None and record.letter == "M":
         return Verdict.MEMORY_LIMIT, f"MemoryError: more than {unit.memory >> 20} MiB"
-    over = (
-        len(run.stdout) > unit.output
-        or len(run.stderr) > unit.output
-        or (unit.kind == "call" and len(run.value) > unit.output + 64)
-    )
+    over = run.overflown or (unit.kind == "call" and len(run.value) > unit.output + 64)
     if over or (record is not None and record.letter == "L") or (run.reason == SIGNALLED and run.code == signal.SIGXFSZ):
         return Verdict.OUTPUT_LIMIT, f"more than {unit.output // 1024} KiB of output"
     return None

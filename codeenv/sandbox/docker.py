@@ -143,7 +143,7 @@ class DockerWorker:
             WorkerLost: the container or the engine ended, or the answer is nonsense; the worker must be closed then.
         """
         data, offset, length = pack(units, self._base_memory)
-        longest = sum((unit.time_s * 10 + 12) * max(1, len(unit.tests)) for unit in units) + 60
+        longest = sum((unit.time_s * 40 + 60) * max(1, len(unit.tests)) for unit in units) + 60
         deadline = time.monotonic() + longest
         self._send(REQUEST.pack(len(data), offset, length))
         self._send(data)

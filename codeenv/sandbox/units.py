@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from codeenv.errors import CodeenvError
 from codeenv.sandbox.inside.child import LENGTH, RECORD
-from codeenv.sandbox.inside.zygote import CPU_LIMIT, ENTRY, EXITED, IDLE_LIMIT, SIGNALLED
+from codeenv.sandbox.inside.zygote import COMPILED, CPU_LIMIT, ENTRY, EXITED, IDLE_LIMIT, OVERFLOWN, SIGNALLED
 
 __all__ = [
     "CPU_LIMIT",
@@ -99,6 +99,7 @@ class Run:
         reason: `EXITED`, `SIGNALLED`, `CPU_LIMIT` or `IDLE_LIMIT`.
         code: exit status or signal.
         compiled: whether the submission had compiled when the child ended.
+        overflown: whether it wrote more than its limit to a stream, of which only the beginning is here.
         time_s, wall_s: seconds.
         memory_mb: peak resident memory in MiB.
         value: the child's records; whatever the child wrote there.
@@ -109,6 +110,7 @@ class Run:
     reason: int
     code: int
     compiled: bool
+    overflown: bool
     time_s: float
     wall_s: float
     memory_mb: float
@@ -188,7 +190,7 @@ def unpack(units: list[Unit], reply: bytes, start: int, length: int) -> tuple[li
     (cpu_s,) = _DOUBLE.unpack_from(reply, start)
     runs: list[list[Run]] = [[] for _ in units]
     for entry in ENTRY.iter_unpack(reply[start + 8 : start + length]):
-        number, first, reason, compiled, code, time_s, wall_s, peak, offset, value, out, err = entry
+        number, first, reason, flags, code, time_s, wall_s, peak, offset, value, out, err = entry
         if number >= len(units) or first >= max(1, len(units[number].tests)) or offset + value + out + err > start:
             raise WorkerLost("the worker's reply names what was not asked for")
         ends = offset + value, offset + value + out, offset + value + out + err
@@ -197,7 +199,8 @@ def unpack(units: list[Unit], reply: bytes, start: int, length: int) -> tuple[li
                 first,
                 reason,
                 code,
-                bool(compiled),
+                bool(flags & COMPILED),
+                bool(flags & OVERFLOWN),
                 time_s,
                 wall_s,
                 peak / 1024,

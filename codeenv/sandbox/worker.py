@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codeenv.sandbox.inside.main import KILLED
 from codeenv.sandbox.inside.zygote import MESSAGE
 from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unpack
 
@@ -83,6 +84,7 @@ class Worker:
 
     Raises:
         SandboxError: it cannot be started; the message has the worker's reason.
+        WorkerLost: it was killed while it started.
     """
 
     def __init__(self, config: WorkerConfig) -> None:
@@ -128,6 +130,8 @@ class Worker:
             hello = marshal.loads(self._receive(struct.unpack("<I", self._receive(4, deadline))[0], deadline))
         except (WorkerLost, OSError):
             self.close()
+            if self._process.returncode < 0 or self._process.returncode == KILLED:
+                raise WorkerLost("the worker was killed while it started") from None
             raise SandboxError(f"a worker with {config.interpreter!r} ended while it started") from None
         if "error" in hello:
             self.close()
@@ -145,7 +149,7 @@ class Worker:
         try:
             _write_all(self._request, data)
             self._control.sendall(MESSAGE.pack(offset, length))
-            longest = sum((unit.time_s * 10 + 12) * max(1, len(unit.tests)) for unit in units) + 60
+            longest = sum((unit.time_s * 40 + 60) * max(1, len(unit.tests)) for unit in units) + 60
             start, size = MESSAGE.unpack(self._receive(MESSAGE.size, time.monotonic() + longest))
             if start + size > os.fstat(self._reply).st_size:
                 raise WorkerLost("the worker's reply is incomplete")

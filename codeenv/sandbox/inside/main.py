@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from . import child, landlock, namespaces, seccomp, syscalls, traced, zygote
 
 _CONTROL, _REQUEST, _REPLY = 100, 101, 102
+KILLED = 99
+"""Exit status of the guard of a worker that was killed."""
 _WARM_UP = """
 import sys
 from typing import List
@@ -97,8 +99,8 @@ def _guard(pid: int, judge: int) -> NoReturn:
             os.kill(pid, signal.SIGKILL)
     except OSError:
         os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    os._exit(KILLED if os.WIFSIGNALED(status) else 0)
 
 
 def _confine(config: dict[str, Any]) -> NoReturn:
