@@ -152,6 +152,11 @@ class ChatAgent:
         if choice.logprobs is not None and choice.logprobs.content:
             extras["pieces"] = [token.token for token in choice.logprobs.content]
             extras["logprobs"] = [token.logprob for token in choice.logprobs.content]
+        elif self._logprobs:
+            raise AgentError(
+                f"model {self.model!r}: the endpoint gives no log-probabilities, so the run could not be trained from exactly; "
+                "leave logprobs off to record it for evaluation alone"
+            )
         return Response(choice.message.content, extras)
 
 
