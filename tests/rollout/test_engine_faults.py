@@ -13,7 +13,7 @@ import time
 import pytest
 from sample_problems import ADD_ONE
 
-from codeenv.rollout import AgentError, Response, RunError, read_episodes, rollout
+from codeenv.rollout import AgentError, Response, RunError, RunFolder, read_episodes, rollout
 from codeenv.rollout.agent import MAX_RESPONSE_CHARS
 from codeenv.submission import fence
 
@@ -176,16 +176,12 @@ def test_a_run_that_is_killed_is_resumed_without_losing_or_repeating_an_episode(
 
 
 def test_two_processes_cannot_write_one_run(tmp_path):
-    first = start_run(tmp_path)
-    while not (tmp_path / "run" / "run.json").exists():
-        assert first.poll() is None
-        time.sleep(0.01)
-    second = start_run(tmp_path, "--resume")
-    _, error = second.communicate(timeout=60)
+    with RunFolder(tmp_path / "run", {"env": "held by this process"}):
+        second = start_run(tmp_path, "--resume")
+        _, error = second.communicate(timeout=60)
     assert second.returncode == 2
     assert "another process is writing the run 'run'" in error
-    out, _ = first.communicate(timeout=60)
-    assert json.loads(out)["episodes"] == 60
+    assert list(read_episodes(tmp_path / "run")) == []
 
 
 def test_a_full_disk_stops_the_run_with_a_sentence_and_what_was_written_can_be_resumed(judge, tmp_path):
