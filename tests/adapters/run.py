@@ -44,8 +44,8 @@ ADAPTERS = {
     "openenv": Adapter("openenv", ("tests/adapters/test_openenv.py",)),
     "inspect": Adapter("inspect", ("tests/adapters/test_inspect.py",)),
     "verifiers": Adapter("verifiers", ("tests/adapters/test_verifiers.py",)),
-    "fusion": Adapter("serve", ("tests/adapters/test_sandbox_fusion.py",), ("sandbox-fusion",)),
-    "ray": Adapter("ray", ("tests/cluster",)),
+    "fusion": Adapter("serve", ("tests/adapters/test_sandbox_fusion.py",), ("sandbox-fusion",), over_main=True),
+    "ray": Adapter("ray", ("tests/cluster",), over_main=True),
     # verl asks for inference engines and CUDA; its agent loop and its reward managers run with what is listed here
     "verl": Adapter(
         "ray,serve",

@@ -38,6 +38,7 @@ def play(service, requests):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_memory_files_and_processes_stay_flat():
     with running_service("--workers", "2") as service:
         assert play(service, 500) == 500
