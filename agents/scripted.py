@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from codeenv.feedback import FeedbackLimits
 from codeenv.problems import CallTest, CodeTest, Problem, Test
+from codeenv.rollout.agent import AgentError
 from codeenv.rollout.conversation import Conversation
 from codeenv.submission import fence
 from codeenv.text import shorten
@@ -88,7 +89,9 @@ def _marks(problem: Problem, test: Test) -> list[str]:
 
 def _right(problem: Problem) -> str:
     if not problem.correct_solutions:
-        return "There is no known solution."
+        raise AgentError(
+            f"problem {problem.id!r} has no known correct solution for a scripted agent to submit; choose another agent"
+        )
     return fence(problem.correct_solutions[0])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -131,6 +131,8 @@ class CodeVectorEnv(VectorEnv[dict[str, Any], tuple[str, ...], Any]):
         """Do one turn of every episode. In `DISABLED` mode, the actions of ended episodes must be ""; their slots do not move."""
         if self._batch is None:
             raise CodeenvError("call reset() before step()")
+        if isinstance(actions, str) or not isinstance(actions, Iterable):
+            raise CodeenvError(f"the actions are one {type(actions).__name__}; pass a sequence of {self.num_envs} texts")
         actions = list(actions)
         if len(actions) != self.num_envs:
             raise CodeenvError(f"there are {len(actions)} actions for {self.num_envs} environments; give one each")

@@ -6,7 +6,9 @@ status 2. Ctrl-C ends with one sentence and status 130.
 
 from __future__ import annotations
 
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -52,11 +54,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in VERBS:
         print(f"codeenv: there is no verb {verb!r}; use one of {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # texts of problems and programs may hold anything
     try:
         module = importlib.import_module(f"codeenv.cli.{_MODULES.get(verb, verb)}")
         if hasattr(module, "run_arguments"):  # a verb whose flags depend on a file that its arguments name
-            return module.run_arguments(arguments[1:]) or 0
-        return _call(module.main, verb, arguments[1:]) or 0
+            status = module.run_arguments(arguments[1:]) or 0
+        else:
+            status = _call(module.main, verb, arguments[1:]) or 0
+        sys.stdout.flush()
+        return status
     except CodeenvError as error:
         print(f"codeenv {verb}: {error}", file=sys.stderr)
         return 2
@@ -64,8 +72,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"codeenv {verb}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter complains at exit
+        _silence_output()
         return 141
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _silence_output()
+        print(f"codeenv {verb}: the output cannot be written: {error.strerror}; make room and run it again", file=sys.stderr)
+        return 2
+
+
+def _silence_output() -> None:
+    """Send what is left to print nowhere; else the interpreter complains at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _call(function: Callable[..., int | None], verb: str, arguments: Sequence[str]) -> int | None:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from codeenv.errors import CodeenvError
+from codeenv.feedback import describe_failure
 from codeenv.judge import Judge, Report, Verdict
 from codeenv.problems import Problem
 
@@ -42,7 +43,7 @@ def main(
     source = _source(code)
     with Judge(sandbox=sandbox, workers=1, isolation=isolation, interpreter=interpreter, trusted=trusted) as judge:
         report = judge.judge(asked, source, tests=tests)
-    print(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else _shown(report))
+    print(json.dumps(report.to_dict(), ensure_ascii=False) if as_json else _shown(asked, report))
     if report.verdict is Verdict.JUDGE_ERROR:
         return 3
     return 0 if report.accepted else 1
@@ -55,6 +56,8 @@ def _row(path: str) -> object:
         raise CodeenvError(f"the problem file {path!r} cannot be read: {error.strerror}") from None
     except ValueError as error:
         raise CodeenvError(f"the problem file {path!r} is not one JSON object in UTF-8: {error}") from None
+    except RecursionError:
+        raise CodeenvError(f"the problem file {path!r} is nested too deeply; it must be one problem") from None
 
 
 def _source(path: str) -> str:
@@ -62,10 +65,13 @@ def _source(path: str) -> str:
         data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         raise CodeenvError(f"the program {path!r} cannot be read: {error.strerror}") from None
-    return data.decode("utf-8", "surrogateescape")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CodeenvError(f"the program {path!r} is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
 
 
-def _shown(report: Report) -> str:
+def _shown(problem: Problem, report: Report) -> str:
     passed = len(report.results) - len(report.failed)
     lines = [f"{report.problem_id}: {report.verdict.value} ({passed} of {len(report.results)} tests passed, {report.isolation})"]
     if report.error:
@@ -74,5 +80,6 @@ def _shown(report: Report) -> str:
         kind = "public" if result.public else "private"
         resources = f"{result.time_s * 1000:.0f} ms CPU, {result.memory_mb:.0f} MiB"
         lines.append(f"  test {result.index} ({kind}): {result.verdict.value}, {resources}")
-        lines += ["      " + line for line in result.error.splitlines()[:20]]
-    return "\n".join(lines)
+        if result.verdict is not Verdict.ACCEPTED:
+            lines += ["      " + line for line in describe_failure(problem, result).splitlines()[1:]]
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in "\n".join(lines))

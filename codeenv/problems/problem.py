@@ -5,6 +5,7 @@ Everything here is a frozen dataclass that is validated once, at the edge (`Prob
 
 from __future__ import annotations
 
+import keyword
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -20,6 +21,10 @@ Mode: TypeAlias = Literal["stdio", "call"]
 
 class ProblemError(CodeenvError, ValueError):
     """A problem row is malformed. The message names the row, the field, its value and what is allowed."""
+
+
+def _is_name(text: str) -> bool:
+    return text.isidentifier() and not keyword.iskeyword(text)
 
 
 def _is_int(value: Any) -> bool:
@@ -180,6 +185,10 @@ class Problem:
             raise ProblemError(f"problem {self.id!r}: mode is {self.mode!r}; use 'stdio' or 'call'")
         if self.mode == "call" and not self.entry_point:
             raise ProblemError(f"problem {self.id!r}: mode 'call' needs an entry_point, the function that tests call")
+        if self.entry_point and not all(_is_name(part.removesuffix("()")) for part in self.entry_point.split(".")):
+            raise ProblemError(
+                f"problem {self.id!r}: entry_point is {self.entry_point!r}; use a name such as f, Solution or Solution().f"
+            )
         if not self.public_tests and not self.private_tests:
             raise ProblemError(f"problem {self.id!r}: it has no tests; give public_tests or private_tests")
         allowed = (StdioTest,) if self.mode == "stdio" else (CallTest, CodeTest)

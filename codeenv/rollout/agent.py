@@ -21,6 +21,7 @@ called concurrently.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -126,16 +127,16 @@ def load_agent(name: str, options: Mapping[str, str] | None = None) -> Agent:
     module_name, separator, attribute = target.partition(":")
     if not separator or not module_name or not attribute:
         raise AgentError(f"there is no agent {name!r}; use one of {', '.join(AGENTS)} or module:attribute")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    with contextlib.suppress(OSError):  # the current folder may be gone
+        if (here := str(Path.cwd())) not in sys.path:
+            sys.path.insert(0, here)
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise AgentError(f"agent {name!r}: there is no module {error.name!r} here or among the installed packages") from None
         raise AgentError(f"agent {name!r}: its module needs {error.name!r}, which is not installed") from None
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise AgentError(f"agent {name!r}: importing {module_name!r} failed: {type(error).__name__}: {error}") from error
     if not hasattr(module, attribute):
         raise AgentError(f"agent {name!r}: module {module_name!r} has no {attribute!r}")

@@ -160,14 +160,16 @@ async def run_episodes(
             if len(result.failures) >= config.give_up_after and not result.episodes:
                 raise AgentError(f"the first {len(result.failures)} episodes all failed; the last: {result.failures[-1]}")
 
+    whole = False
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(config.concurrency, config.episodes)):
                 group.create_task(worker())
+        whole = True
     except BaseExceptionGroup as problems_met:
         raise problems_met.exceptions[0] from None
     finally:
-        queue.close()
+        queue.close(wait=whole)
         await caller.close()
     return result
 

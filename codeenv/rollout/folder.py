@@ -84,6 +84,8 @@ class RunFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str], header: Mapping[str, Any], resume: bool = False) -> None:
+        if not str(path):
+            raise RunError("the run folder's name is empty; name a folder with --out")
         self.path = Path(path)
         self.done: set[int] = set()
         self.solved_in: Counter[int] = Counter()

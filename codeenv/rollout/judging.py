@@ -53,9 +53,9 @@ class JudgeQueue:
             task.add_done_callback(self._tasks.discard)
         return await future
 
-    def close(self) -> None:
-        """Wait for what is at the judge and end the threads."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+    def close(self, wait: bool) -> None:
+        """End the threads, after what is at the judge if `wait`; else that goes on until the judge is closed."""
+        self._threads.shutdown(wait=wait, cancel_futures=True)
 
     async def _serve(self) -> None:
         loop = asyncio.get_running_loop()

@@ -106,11 +106,11 @@ def rollout(
             f"unknown setting {unknown[0]!r}; the settings are {', '.join(item.name for item in fields(EnvConfig))}"
         )
     task = replace(config or defaults, **settings)
-    plan = RolloutConfig(episodes or len(problems), seed, concurrency, agent_timeout_s, history=history)
+    plan = RolloutConfig(len(problems) if episodes is None else episodes, seed, concurrency, agent_timeout_s, history=history)
     name = agent if isinstance(agent, str) else f"{type(agent).__module__}:{type(agent).__qualname__}"
     acting = load_agent(agent, agent_options) if isinstance(agent, str) else agent
     own = judge is None
-    judging = judge or Judge(sandbox="local", workers=workers or os.cpu_count() or 1)
+    judging = judge or Judge(sandbox="local", workers=(os.cpu_count() or 1) if workers is None else workers)
     folder: RunFolder | None = None
     try:
         if out is not None:

@@ -153,6 +153,14 @@ class DockerWorker:
         runs, self.cpu_s = unpack(units, self._receive(start + size, deadline), start, size)
         return runs
 
+    def interrupt(self) -> None:
+        """End the container while another thread waits for it: that call raises `WorkerLost`."""
+        import docker
+        import requests
+
+        with contextlib.suppress(docker.errors.DockerException, requests.exceptions.RequestException, OSError):
+            self._client.api.kill(self._container)
+
     def close(self) -> None:
         """End the container; returns when it is gone or the engine does not answer."""
         import docker

@@ -102,6 +102,8 @@ def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, 
     try:
         worker = start()
     except SandboxError as error:
+        if key in _tested:  # it worked here before: something outside ended this one
+            raise WorkerLost(str(error)) from None
         if level == "docker" or "interpreter" in str(error):
             raise
         raise SandboxError(f"sandbox {level!r} cannot be had here: {error}; {_REMEDIES[level]}") from None

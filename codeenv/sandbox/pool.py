@@ -26,6 +26,8 @@ class WorkerLike(Protocol):
 
     def run(self, units: list[Unit]) -> list[list[Run]]: ...
 
+    def interrupt(self) -> None: ...
+
     def close(self) -> None: ...
 
 
@@ -49,6 +51,7 @@ class Pool:
         self._lock = threading.Lock()
         self._free = threading.Semaphore(self.size)
         self._idle: list[WorkerLike] = []
+        self._lent: list[WorkerLike] = []
         self._executor: ThreadPoolExecutor | None = None
         self._spent_s = 0.0
         self._closed = False
@@ -81,13 +84,15 @@ class Pool:
         return list(executor.map(function, items))
 
     def close(self) -> None:
-        """End all workers. A closed pool cannot be used again."""
+        """End all workers; what they are running is lost (`WorkerLost`). A closed pool cannot be used again."""
         if self._pid != os.getpid():
             return
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
             executor, self._executor = self._executor, None
+            for worker in self._lent:
+                worker.interrupt()
         for worker in idle:
             self._retire(worker)
         if executor is not None:
@@ -104,6 +109,10 @@ class Pool:
                     worker = self._idle.pop()
             if worker is None:
                 worker = self._start()
+            with self._lock:
+                self._lent.append(worker)
+                if self._closed:
+                    worker.interrupt()
             yield worker
         except BaseException:
             if worker is not None:
@@ -117,6 +126,9 @@ class Pool:
             if closed:
                 self._retire(worker)
         finally:
+            with self._lock:
+                if worker in self._lent:
+                    self._lent.remove(worker)
             self._free.release()
 
     def _retire(self, worker: WorkerLike) -> None:

@@ -98,6 +98,10 @@ class RayWorker:
                 return runs  # type: ignore[no-any-return]
         raise WorkerLost(reason)
 
+    def interrupt(self) -> None:
+        """End the actor while another thread waits for it: that call raises `WorkerLost`."""
+        self._kill()
+
     def close(self) -> None:
         """End the actor; its node's worker ends with it."""
         self._kill()

@@ -163,6 +163,11 @@ class Worker:
             os.ftruncate(self._reply, 0)
         return runs
 
+    def interrupt(self) -> None:
+        """Make the worker give up what it runs, from any thread: the call that waits for it raises `WorkerLost`."""
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         """End the worker and everything in it; returns when they are gone."""
         self._release()
