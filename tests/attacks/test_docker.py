@@ -40,27 +40,33 @@ def eventually(condition: Callable[[], bool]) -> bool:
     return False
 
 
-def containers(client: Any) -> list[Any]:
-    return client.containers.list(all=True, filters={"label": LABEL})  # type: ignore[no-any-return]
+@pytest.fixture
+def others(client: Any) -> set[str]:
+    """Containers of other judges on this machine."""
+    return {container.id for container in client.containers.list(all=True, filters={"label": LABEL})}
 
 
-def test_a_container_serves_many_submissions_and_is_gone_with_the_judge(client: Any) -> None:
+def ours(client: Any, others: set[str]) -> list[Any]:
+    return [item for item in client.containers.list(all=True, filters={"label": LABEL}) if item.id not in others]
+
+
+def test_a_container_serves_many_submissions_and_is_gone_with_the_judge(client: Any, others: set[str]) -> None:
     with Judge(sandbox="docker", workers=1) as judge:
         assert judge.isolation_level == "docker"
         assert all(judge.judge(ADD, f"{RIGHT} # {number}").accepted for number in range(20))
-        assert len(containers(client)) == 1
-    assert eventually(lambda: not containers(client))
+        assert len(ours(client, others)) == 1
+    assert eventually(lambda: not ours(client, others))
 
 
-def test_a_container_that_is_killed_is_replaced(client: Any) -> None:
+def test_a_container_that_is_killed_is_replaced(client: Any, others: set[str]) -> None:
     with Judge(sandbox="docker", workers=1) as judge:
         assert judge.judge(ADD, RIGHT).accepted
-        containers(client)[0].kill()
+        ours(client, others)[0].kill()
         assert judge.judge(ADD, RIGHT).accepted
         assert judge.stats.retries == 1
 
 
-def test_no_container_is_left_when_the_process_of_the_judge_is_killed(client: Any) -> None:
+def test_no_container_is_left_when_the_process_of_the_judge_is_killed(client: Any, others: set[str]) -> None:
     script = textwrap.dedent(f"""
         from codeenv.judge import Judge
         from codeenv.problems.problem import CallTest, Problem
@@ -72,10 +78,10 @@ def test_no_container_is_left_when_the_process_of_the_judge_is_killed(client: An
     process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "accepted\n"
-    assert containers(client)
+    assert ours(client, others)
     process.kill()
     process.communicate()
-    assert eventually(lambda: not containers(client))
+    assert eventually(lambda: not ours(client, others))
 
 
 def test_a_missing_image_or_runtime_is_a_sentence(client: Any) -> None:
