@@ -218,8 +218,7 @@ def docker_exec() -> tuple[Callable[[Program, bool], bool], Callable[[], None]]:
     from codeenv.sandbox.image import IMAGE, LABEL, build
 
     client = engine()
-    if not client.images.list(IMAGE):
-        build(client)
+    build(client)
     python = client.images.get(IMAGE).labels[f"{LABEL}.interpreter"]
     container = client.containers.run(IMAGE, [python, "-c", "import time; time.sleep(3600)"], detach=True, network_mode="none")
 

@@ -106,6 +106,9 @@ class DockerWorker:
             self._stream = self._client.api.attach_socket(self._container, {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1})
             self._socket = getattr(self._stream, "_sock", self._stream)
             self._client.api.start(self._container)
+        except SandboxError:
+            self.close()
+            raise
         except docker.errors.ImageNotFound:
             self.close()
             raise SandboxError(f"the engine has no image {config.image!r}; make it with: codeenv docker build") from None

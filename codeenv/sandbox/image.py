@@ -6,6 +6,7 @@ used here.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 from codeenv.sandbox.levels import package_places
 from codeenv.sandbox.units import SandboxError
 
-__all__ = ["IMAGE", "LABEL", "boot_command", "build", "image_archive"]
+__all__ = ["IMAGE", "LABEL", "boot_command", "build", "code_digest", "image_archive"]
 
 IMAGE = f"codeenv-sandbox:py{sys.version_info.major}.{sys.version_info.minor}"
 LABEL = "codeenv.sandbox"
@@ -45,13 +46,24 @@ def boot_command(labels: Mapping[str, str]) -> list[str]:
     """Return the command that starts the worker in a container of an image with these labels.
 
     Raises:
-        SandboxError: the image is not one of ours.
+        SandboxError: the image is not one of ours, or its code is not this code.
     """
     interpreter = labels.get(f"{LABEL}.interpreter")
     if not interpreter:
         raise SandboxError("the image was not made by 'codeenv docker build'; make it anew with that")
+    if labels.get(f"{LABEL}.code") != code_digest():
+        raise SandboxError("the image was made by another version of codeenv; make it anew with: codeenv docker build")
     boot = f"import sys; sys.path[0] = {_WORKER!r}; from inside.bridge import run; del sys.path[0]; run()"
     return [interpreter, "-s", "-S", "-B", "-c", boot]
+
+
+def code_digest() -> str:
+    """Return what identifies the code that an image has a copy of."""
+    folder = Path(__file__).resolve().parent
+    digest = hashlib.sha256()
+    for path in sorted([*(folder / "inside").glob("*.py"), *(folder.parent / "trace").glob("*.py")]):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
 
 
 def build(client: Any, tag: str = IMAGE, packages: Sequence[str] = ("numpy",)) -> str:
@@ -64,6 +76,7 @@ def build(client: Any, tag: str = IMAGE, packages: Sequence[str] = ("numpy",)) -
     repository, _, version = tag.partition(":")
     changes = [
         f"LABEL {LABEL}.interpreter={interpreter}",
+        f"LABEL {LABEL}.code={code_digest()}",
         f"LABEL {LABEL}.trace={_TRACE}",
         f"LABEL {LABEL}.packages={_PACKAGES}",
         "USER 65532:65532",

@@ -11,11 +11,11 @@ from codeenv.errors import CodeenvError
 def container_image() -> None:
     with contextlib.suppress(CodeenvError):
         from codeenv.sandbox.docker import engine
-        from codeenv.sandbox.image import IMAGE, build
+        from codeenv.sandbox.image import IMAGE, LABEL, build, code_digest
 
         client = engine()
         try:
-            if not client.images.list(IMAGE):
+            if not any(image.labels.get(f"{LABEL}.code") == code_digest() for image in client.images.list(IMAGE)):
                 build(client)
         finally:
             client.close()

@@ -15,7 +15,7 @@ from _socket import socketpair
 from typing import NoReturn
 
 from . import main
-from .syscalls import PR_SET_PDEATHSIG, prctl
+from .syscalls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 from .zygote import MESSAGE
 
 LENGTH = struct.Struct("<I")
@@ -25,6 +25,7 @@ REQUEST = struct.Struct("<QQQ")
 
 def run() -> NoReturn:
     """Start the worker and carry messages; never returns."""
+    prctl(PR_SET_DUMPABLE, 0)  # its entries under /proc are closed to submissions
     stream_in, stream_out = os.dup(0), os.dup(1)
     nothing = os.open("/dev/null", os.O_RDWR)
     for number in (0, 1, 2):
