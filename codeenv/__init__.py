@@ -14,14 +14,13 @@ Importing this package registers an environment for each data set of `codeenv.pr
 
 import gymnasium as _gymnasium
 
-__version__ = "0.1.0"
-
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest, Report, TestResult, Verdict
 from codeenv.problems import CallTest, Checker, CodeTest, Limits, Problem, ProblemError, ProblemSet, StdioTest, sources
 from codeenv.problems import load as load_problems
 from codeenv.rollout import rollout
+from codeenv.version import __version__
 
 __all__ = [
     "CallTest",
@@ -39,6 +38,7 @@ __all__ = [
     "StdioTest",
     "TestResult",
     "Verdict",
+    "__version__",
     "load_problems",
     "rollout",
 ]

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_usage())
         return 0 if arguments else 2
     if arguments[0] == "--version":
-        from codeenv import __version__
+        from codeenv.version import __version__
 
         print(f"codeenv {__version__}")
         return 0

@@ -130,7 +130,7 @@ def rollout(
 
 
 def _header(env: str, agent: str, task: EnvConfig, plan: RolloutConfig, problems: int, judge: Judge) -> dict[str, Any]:
-    from codeenv import __version__
+    from codeenv.version import __version__
 
     def name_of(value: Any) -> Any:
         return getattr(value, "__qualname__", type(value).__qualname__) if callable(value) else value

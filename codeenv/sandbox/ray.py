@@ -39,7 +39,7 @@ class _RemoteWorker:
         self._pool, self._level = open_pool(level, 1, **options)
 
     def hello(self) -> dict[str, str]:
-        from codeenv import __version__
+        from codeenv.version import __version__
 
         return {
             "codeenv": __version__,
@@ -135,7 +135,7 @@ class RayWorker:
             ray.kill(self._actor, no_restart=True)
 
     def _check_versions(self) -> None:
-        from codeenv import __version__
+        from codeenv.version import __version__
 
         for name, ours in (("codeenv", __version__), ("python", platform.python_version())):
             if self.hello[name] != ours:

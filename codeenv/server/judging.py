@@ -83,7 +83,7 @@ class InfoRow(BaseModel):
 @router.get("/info")
 async def info(request: Request) -> InfoRow:
     """Say what this service is."""
-    from codeenv import __version__
+    from codeenv.version import __version__
 
     service: Service = request.app.state.service
     return InfoRow(

@@ -86,7 +86,7 @@ def render_report(data: ReportData) -> str:
     """Return the HTML text of a report."""
     import jinja2
 
-    from codeenv import __version__
+    from codeenv.version import __version__
 
     named = named_runs(data.runs)
     records = [load_run(path, name) for name, path in named.items()]
