@@ -42,6 +42,8 @@ def encode(value: Any, limit: int = 1 << 24, export: Callable[[Any], str] | None
     >>> encode([1, (True, None), {"a": 2.5}])
     '[1,{"t":[true,null]},{"d":[["a",2.5]]}]'
     """
+    if type(value) is int and -_SMALL < value < _SMALL:
+        return repr(value)
     parts: list[str] = []
     _Encoder(parts.append, limit, export).write(value, 0)
     text = "".join(parts)
