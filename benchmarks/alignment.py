@@ -39,8 +39,10 @@ from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_po
 from codeenv.agents.rlef.collect import collect
 from codeenv.agents.rlef.config import MINI
 from codeenv.agents.rlef.sft import SFTConfig, train_supervised
+from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.stepcoder.masking import Masking
-from codeenv.agents.trace_head.auxiliary import Auxiliary, AuxiliaryConfig
+from codeenv.agents.trace_head.auxiliary import Auxiliary
+from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.prediction import PredictionScorer
 from codeenv.problems.procedural import values
@@ -133,7 +135,7 @@ def run(arm: str, seed: int, start: Any, judge: Judge, iterations: int, evaluati
         head = Auxiliary(SHAPE.hidden, AuxiliaryConfig("on", spec["head"], measure_every=10), seed=seed, labeller=family_labels)
     masking = None
     if "mask" in spec:
-        masking = Masking(random_seed=seed if spec["mask"] == "random" else None)
+        masking = Masking(MaskConfig(mode=spec["mask"]), seed)
     learner = MixedLearner(
         policy,
         KindCritic(build_mini_critic(chat.tokenizer, CRITIC, seed).trunk),

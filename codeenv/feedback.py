@@ -16,6 +16,7 @@ from typing import TypeAlias
 from codeenv.errors import CodeenvError
 from codeenv.judge.verdict import Report, TestResult, Verdict
 from codeenv.problems import CallTest, CodeTest, Problem, StdioTest
+from codeenv.submission import parameters_of
 from codeenv.text import shorten
 
 __all__ = [
@@ -147,6 +148,26 @@ def compact(context: FeedbackContext) -> str:
     return f"wrong: {call} gave {result.output.replace(' ', '')} not {wanted}{_difference(test.expected, result.output)}"
 
 
+def values(context: FeedbackContext) -> str:
+    """Return one line about the first failing public test that names the arguments and leaves the arithmetic to the reader.
+
+    The forms are `wrong on p=3,q=1,r=4 gave 4 not 1` and `invalid code` (a crash too), for policies with a tiny vocabulary.
+    """
+    report = context.report
+    if report.verdict in (Verdict.NO_CODE, Verdict.COMPILE_ERROR) or not report.failed:
+        return "invalid code"
+    result = report.failed[0]
+    test = context.problem.public_tests[result.index]
+    if not isinstance(test, CallTest):
+        raise CodeenvError(f"feedback 'values' needs call tests; problem {context.problem.id!r} has another kind")
+    if result.verdict is not Verdict.WRONG_ANSWER:
+        return "invalid code"
+    names = parameters_of(context.source or "", context.problem.entry_point)
+    shown = [f"{name}={_tight(value)}" for name, value in zip(names, test.args, strict=False)]
+    shown += map(_tight, test.args[len(names) :])
+    return f"wrong on {','.join(shown)} gave {result.output.replace(' ', '')} not {_tight(test.expected)}"
+
+
 FEEDBACKS: dict[str, Feedback] = {
     "rlef": rlef,
     "first_failure": first_failure,
@@ -154,6 +175,7 @@ FEEDBACKS: dict[str, Feedback] = {
     "binary": binary,
     "none": none,
     "compact": compact,
+    "values": values,
 }
 """The feedback functions that have a name."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
-__all__ = ["extract_code", "fence"]
+__all__ = ["extract_code", "fence", "parameters_of"]
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$", re.MULTILINE)
 _PYTHON = {"python", "py", "python3", "py3"}
@@ -51,3 +52,17 @@ def fence(source: str) -> str:
     runs = [len(run) for run in re.findall(r"`{3,}", source)]
     mark = "`" * max([3, *(run + 1 for run in runs)])
     return f"{mark}python\n{source}{'' if source.endswith(chr(10)) else chr(10)}{mark}"
+
+
+def parameters_of(source: str, entry_point: str | None) -> list[str]:
+    """Return the names of the positional parameters of a function in a program; none if it is not there.
+
+    >>> parameters_of("def f(a, b): return b", "f")
+    ['a', 'b']
+    """
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == entry_point]
+    return [argument.arg for argument in found[-1].args.args] if found else []

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from codeenv.errors import CodeenvError
 from codeenv.prediction import PredictionItem
+from codeenv.prediction.attempt import random_from_list, random_to_list
 
 __all__ = ["AlignmentBuffer", "Strategy", "quotas"]
 
@@ -57,6 +58,18 @@ class AlignmentBuffer:
         if items:
             self._step += 1
             self._items.extend((self._step, item) for item in items)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-ready state."""
+        items = [[step, item.to_dict()] for step, item in self._items]
+        return {"step": self._step, "items": items, "random": random_to_list(self._random)}
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take what `to_dict` returned."""
+        random_from_list(self._random, state["random"])
+        self._step = int(state["step"])
+        self._items.clear()
+        self._items.extend((int(step), PredictionItem.from_dict(row)) for step, row in state["items"])
 
     def sample(self, count: int) -> list[PredictionItem]:
         """Return `count` draws, or none if fewer than `count` items are there: their slots then go to code prompts."""

@@ -7,8 +7,10 @@ Both expectations are one mean over the tokens of the mixed batch: there are no 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -174,6 +176,28 @@ class MixedLearner(Learner):
         self._turn_kind = kind[table.episode]
         success = [one.solved for one in played] + [one.score.exact for one in answered]
         self._success = torch.tensor(success, dtype=torch.bool, device=self.device)
+
+    def more_state(self) -> dict[str, Any]:
+        """Return the buffer, the frozen items, the head and what the builder remembers."""
+        state: dict[str, Any] = {"ready": self._ready, "frozen": json.dumps([item.to_dict() for item in self.frozen])}
+        if self.buffer is not None:
+            state["buffer"] = json.dumps(self.buffer.to_dict())
+        if self.builder is not None:
+            state["builder"] = json.dumps(self.builder.to_dict())
+        if self.auxiliary is not None:
+            state["auxiliary"] = self.auxiliary.state_dict()
+        return state
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Take what `more_state` returned."""
+        self._ready = bool(state.get("ready", False))
+        self.frozen = [PredictionItem.from_dict(row) for row in json.loads(state.get("frozen", "[]"))]
+        if self.buffer is not None and "buffer" in state:
+            self.buffer.load_dict(json.loads(state["buffer"]))
+        if self.builder is not None and "builder" in state:
+            self.builder.load_dict(json.loads(state["builder"]))
+        if self.auxiliary is not None and "auxiliary" in state:
+            self.auxiliary.load_state_dict(state["auxiliary"])
 
     # Values and advantages
 

@@ -9,6 +9,7 @@ import functools
 import random
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
@@ -18,10 +19,8 @@ from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.trace_head.classes import outcome_class, value_classes
 from codeenv.agents.trace_head.labels import RunLabels, Submission, Variable
 from codeenv.episode import EnvConfig
-from codeenv.errors import CodeenvError
-from codeenv.feedback import FeedbackContext
-from codeenv.judge.verdict import Verdict
 from codeenv.prediction import Attempt, Built, PredictionItem, answer_text, prompt_of
+from codeenv.prediction.attempt import random_from_list, random_to_list
 from codeenv.problems import CallTest, Problem
 from codeenv.problems.procedural.values import (
     PUBLIC_TESTS,
@@ -45,7 +44,6 @@ __all__ = [
     "exam",
     "family_item",
     "family_labels",
-    "values_feedback",
 ]
 
 _PIECES = (
@@ -62,21 +60,7 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 def env_config(turn_limit: int = 3) -> EnvConfig:
     """Return the task's settings: RLEF's but for one-line prompts and feedback, and programs without a fence."""
-    return EnvConfig(turn_limit=turn_limit, feedback=values_feedback, prompt="plain", require_fence=False)
-
-
-def values_feedback(context: FeedbackContext) -> str:
-    """Return one line about the first failing public test: `wrong on p=3,q=1,r=4 gave 4 not 1`, or `invalid code`."""
-    report = context.report
-    if report.verdict in (Verdict.NO_CODE, Verdict.COMPILE_ERROR) or not report.failed:
-        return "invalid code"
-    result = report.failed[0]
-    test = context.problem.public_tests[result.index]
-    if not isinstance(test, CallTest) or len(test.args) != 3:
-        raise CodeenvError(f"this feedback is for the values family; problem {context.problem.id!r} is of another kind")
-    if result.verdict is not Verdict.WRONG_ANSWER:
-        return "invalid code"
-    return f"wrong on {inputs_text(test.args)} gave {result.output} not {test.expected}"
+    return EnvConfig(turn_limit=turn_limit, feedback="values", prompt="plain", require_fence=False)
 
 
 @functools.cache
@@ -131,6 +115,14 @@ class FamilyBuilder:
                 built.items.append(family_item(attempt.problem, program, test, self.kind))
         built.dropped = counts
         return built
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the state of the choices."""
+        return {"random": random_to_list(self._random)}
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take what `to_dict` returned."""
+        random_from_list(self._random, state["random"])
 
 
 def family_labels(submissions: Sequence[Submission]) -> list[RunLabels]:

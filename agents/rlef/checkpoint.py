@@ -54,6 +54,7 @@ def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: in
         "critic_optimizer": learner.critic_optimizer.state_dict(),
         "generator": learner.generator.get_state(),
         "torch_random": torch.get_rng_state(),
+        "more": learner.more_state(),
         "extra": json.dumps(extra),
     }
     try:
@@ -95,6 +96,7 @@ def load_checkpoint(learner: Learner, folder: Path) -> dict[str, Any]:
     learner.critic_optimizer.load_state_dict(state["critic_optimizer"])
     learner.generator.set_state(state["generator"])
     torch.set_rng_state(state["torch_random"])
+    learner.load_more_state(state.get("more", {}))
     learner.iteration = int(state["iteration"])
     extra: dict[str, Any] = json.loads(state["extra"])
     return extra

@@ -17,16 +17,16 @@ from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
 from codeenv.agents.lm.load import chat_format, load_critic, load_policy, load_tokenizer
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.lm.scoring import Critic
+from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, save_model
 from codeenv.agents.rlef.collect import Collection, collect
-from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer
+from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
 from codeenv.agents.rlef.sft import train_supervised
-from codeenv.agents.rlef.trainer import Learner, Metrics, TrainingStopped
+from codeenv.agents.rlef.trainer import Metrics, TrainingStopped
 from codeenv.errors import CodeenvError
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.problems import Problem, ProblemSet, load
-from codeenv.problems.procedural import mini
 from codeenv.rollout.folder import JsonlWriter
 
 __all__ = ["TrainingRun", "check_guards", "open_judge"]
@@ -36,8 +36,8 @@ _TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cp
 
 def open_judge(config: TrainConfig) -> Judge:
     """Return the judge of a run: for the miniature, whose programs are deterministic, one that remembers what it ran."""
-    if config.problems == "mini":
-        return Judge(workers=config.workers, isolation="batch", cache=ExecutionCache(inputs=mini.inputs_of))
+    if config.problems in FAMILIES:
+        return Judge(workers=config.workers, isolation="batch", cache=ExecutionCache(inputs=FAMILIES[config.problems].inputs))
     return Judge(workers=config.workers)
 
 
@@ -121,7 +121,7 @@ class TrainingRun:
                 f"the critic knows {critic.trunk.config.vocab_size} tokens and the tokenizer has {len(chat.tokenizer)}; "
                 "choose a critic of the policy's family"
             )
-        self.learner = Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed)
+        self.learner = build_learner(config, policy, critic, chat, judge)
         if checkpoint is not None:
             self.best = float(load_checkpoint(self.learner, checkpoint)["best"])
             say(f"resuming after iteration {self.learner.iteration}")
@@ -168,7 +168,7 @@ class TrainingRun:
 
     def _problem_sets(self) -> tuple[ProblemSet | None, ProblemSet | None]:
         config = self.config
-        if config.problems == "mini":
+        if config.problems in FAMILIES:
             return None, None
         train = load(config.problems, split=config.split or None)
         validation = load(config.problems, split=config.validation_split or None) if config.validate_every else None
@@ -180,7 +180,7 @@ class TrainingRun:
     def _problems(self, iteration: int, count: int) -> Sequence[Problem]:
         """Return the problems of an iteration: fresh ones of the miniature, else a shuffled pass over the data set at a time."""
         if self._train is None:
-            return [mini.problem(task) for task in mini.sample_tasks("train", count, self.config.seed * 1_000_003 + iteration)]
+            return FAMILIES[self.config.problems].sample(0, count, self.config.seed * 1_000_003 + iteration)
         size = len(self._train)
         places = range(iteration * count, (iteration + 1) * count)
         orders = {
@@ -193,7 +193,7 @@ class TrainingRun:
         config, learner = self.config, self.learner
         problems: Sequence[Problem]
         if self._validation is None:
-            problems = [mini.problem(task) for task in mini.sample_tasks("tune", config.validation_episodes, config.seed)]
+            problems = FAMILIES[config.problems].sample(1, config.validation_episodes, config.seed)
         else:
             problems = [self._validation[index] for index in range(min(len(self._validation), config.validation_episodes))]
         generator = torch.Generator(learner.device).manual_seed(config.seed)
@@ -209,11 +209,12 @@ class TrainingRun:
         config = self.config
         if config.model.name != "mini":
             return load_policy(config.model.name, config.model.dtype), chat_format(load_tokenizer(config.model.name))
-        chat = PlainFormat(build_tokenizer())
+        family = FAMILIES.get(config.problems, FAMILIES["mini"])
+        chat = PlainFormat(family.tokenizer())
         policy = build_mini_policy(chat.tokenizer, MiniShape(), config.seed)
         if config.sft_steps:
             say(f"warm start: {config.sft_steps} supervised steps")
-            train_supervised(policy, MiniDocuments(chat, config.seed), config.sft(), config.seed)
+            train_supervised(policy, family.documents(chat, config.seed), config.sft(), config.seed)
         return policy, chat
 
     def _critic(self, chat: ChatFormat) -> Critic:

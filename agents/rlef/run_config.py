@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.sft import SFTConfig
+from codeenv.agents.stepcoder.mask import MaskConfig
+from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
 
@@ -89,10 +92,13 @@ class TrainConfig:
 
     Attributes:
         model: the policy and the critic.
-        problems: `mini`, or the name or path of a data set for `codeenv.load_problems`.
+        problems: `mini`, `values`, or the name or path of a data set for `codeenv.load_problems`.
         split, validation_split: parts of the data set to train on and to choose the best checkpoint on; "" is the set's default.
         task: the task's settings.
         rlef: the learner's settings.
+        alignment: prompts that ask for predictions, in the same batch (CodeRL+); off with `fraction: 0`.
+        trace_head: the auxiliary trace head; `mode: off`.
+        mask: fine-grained token masks (StepCoder); `mode: off`.
         sft_steps: gradient steps of the miniature's supervised warm start; 0 for models that can already write programs.
         guards: when the run stops itself.
         checkpoint_every: iterations between checkpoints.
@@ -111,6 +117,9 @@ class TrainConfig:
     validation_split: str = ""
     task: TaskConfig = field(default_factory=TaskConfig)
     rlef: RLEFConfig = field(default_factory=RLEFConfig)
+    alignment: AlignmentConfig = field(default_factory=lambda: AlignmentConfig(fraction=0.0))
+    trace_head: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(mode="off"))
+    mask: MaskConfig = field(default_factory=lambda: MaskConfig(mode="off"))
     sft_steps: int = 0
     guards: GuardConfig = field(default_factory=GuardConfig)
     checkpoint_every: int = 20
@@ -194,6 +203,8 @@ def _checked(value: Any, hint: Any, where: str, name: str) -> Any:
         if value not in typing.get_args(hint):
             raise CodeenvError(f"{where}: {name} is {value!r}; use one of {', '.join(map(str, typing.get_args(hint)))}")
         return value
+    if typing.get_origin(hint) is tuple and isinstance(value, (list, tuple)):
+        return tuple(_checked(item, typing.get_args(hint)[0], where, name) for item in value)
     allowed = typing.get_args(hint) if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
     if float in allowed and isinstance(value, str):  # YAML reads 2e-7 as a text
         try:

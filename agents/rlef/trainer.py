@@ -11,6 +11,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -188,6 +189,13 @@ class Learner:
         return Targets(old, log_ratio, values, returns, advantages, each_or_none, kept)
 
     # What a learner of another kind of batch changes
+
+    def more_state(self) -> dict[str, Any]:
+        """Return what a checkpoint must hold beside networks, optimisers and random states: tensors, texts and numbers."""
+        return {}
+
+    def load_more_state(self, state: dict[str, Any]) -> None:
+        """Take what `more_state` returned."""
 
     def _values(self, chunk: Chunk) -> Tensor:
         """Return the critic's value of each turn of a chunk, or of each sampled token."""

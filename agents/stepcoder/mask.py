@@ -9,6 +9,7 @@ import ast
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from codeenv.errors import CodeenvError
 
@@ -20,11 +21,13 @@ class MaskConfig:
     """Choices that the paper leaves open.
 
     Attributes:
+        mode: `off`, `coverage`, or `random`: the control, masks of equal sparsity at random places.
         comments: keep comment and blank lines.
         mask_passed: mask the programs that passed too.
         normalise: divide the loss by the number of kept tokens; off, by the number of all tokens.
     """
 
+    mode: Literal["off", "coverage", "random"] = "coverage"
     comments: bool = False
     mask_passed: bool = True
     normalise: bool = True

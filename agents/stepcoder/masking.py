@@ -48,12 +48,12 @@ class Masking:
 
     Args:
         config: the open choices.
-        random_seed: `None`, or make the control: random masks of equal sparsity.
+        seed: of the random control.
     """
 
-    def __init__(self, config: MaskConfig | None = None, random_seed: int | None = None) -> None:
+    def __init__(self, config: MaskConfig | None = None, seed: int = 0) -> None:
         self.config = config or MaskConfig()
-        self.random_seed = random_seed
+        self.seed = seed
 
     def weights(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> Tensor:
         """Return the weight of each sampled token of the episodes, 0.0 or 1.0, (M,) float32."""
@@ -71,8 +71,8 @@ class Masking:
             text = chat.text(ids)
             spans = response_spans(chat.tokenizer, ids, text)
             masks.append(token_mask(text, turn.source, spans, kept_lines(turn.source, found, self.config)))
-        if self.random_seed is not None:
-            masks = random_mask(masks, self.random_seed)
+        if self.config.mode == "random":
+            masks = random_mask(masks, self.seed)
         return torch.tensor([float(keep) for mask in masks for keep in mask])
 
     def _wanted(self, turn: Turn) -> bool:

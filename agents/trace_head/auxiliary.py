@@ -8,8 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,46 +18,14 @@ from codeenv.agents.lm.token_text import response_spans
 from codeenv.agents.rlef.collect import Played
 from codeenv.agents.rlef.turns import Chunk
 from codeenv.agents.trace_head.classes import HEADS
+from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.agents.trace_head.heads import TraceHead, head_loss, scaled_gradient
 from codeenv.agents.trace_head.labels import RunLabels, Submission, TracedLabels
 from codeenv.agents.trace_head.metrics import head_metrics
 from codeenv.agents.trace_head.positions import TurnLabels, build_positions, turn_labels
-from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 
-__all__ = ["Auxiliary", "AuxiliaryConfig"]
-
-
-@dataclass(frozen=True, slots=True)
-class AuxiliaryConfig:
-    """Settings of the trace head; there is no published one to follow, so the defaults are ours.
-
-    Attributes:
-        mode: `probe` (detached) or `on`.
-        weight: lambda; 0.0 is the same as `probe`.
-        learning_rate: of the head's own optimiser.
-        width: of its inner layers.
-        heads: the questions it answers.
-        measure_every: iterations between two measurements of gradient norms and cosine on the trunk; 0 is never.
-    """
-
-    mode: Literal["probe", "on"] = "probe"
-    weight: float = 0.1
-    learning_rate: float = 2e-3
-    width: int = 128
-    heads: tuple[str, ...] = tuple(HEADS)
-    measure_every: int = 0
-
-    def __post_init__(self) -> None:
-        if self.mode not in ("probe", "on"):
-            raise CodeenvError(f"the trace head's mode is {self.mode!r}; use 'probe' or 'on'")
-        if not 0.0 <= self.weight <= 100.0:
-            raise CodeenvError(f"the trace head's weight is {self.weight!r}; use a number of at least 0.0")
-
-    @property
-    def scale(self) -> float:
-        """What the gradient into the trunk is multiplied by."""
-        return self.weight if self.mode == "on" else 0.0
+__all__ = ["Auxiliary"]
 
 
 Labeller = Callable[[Sequence[Submission]], list[RunLabels]]

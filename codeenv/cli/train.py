@@ -16,6 +16,7 @@ from codeenv.errors import CodeenvError, MissingExtraError
 if TYPE_CHECKING:
     from codeenv.agents.rlef.run import TrainingRun
     from codeenv.agents.rlef.run_config import TrainConfig
+    from codeenv.evaluation.report import Curve
 
 __all__ = ["main", "run_arguments"]
 
@@ -104,7 +105,30 @@ def _page(run: TrainingRun) -> None:
     for name, title in (("kl", "Mean log-ratio to the start, nats a token"), ("turns", "Turns an episode")):
         series = [Series(name, x, [metrics[name] for metrics in run.metrics])]
         curves.append(Curve(title, "iteration", name, series, percent=False))
+    curves += _alignment_curves(run)
     write_report([], run.folder / "report.html", title=f"Training run {run.folder.name}", curves=curves)
+
+
+def _alignment_curves(run: TrainingRun) -> list[Curve]:
+    """Return the curves of alignment and of the trace head, where there are any."""
+    from codeenv.evaluation.report import Curve, Series
+
+    curves = []
+    names = {"align_exact": "wholly right", "align_parsed": "readable", "align_reward": "reward"}
+    asked = [metrics for metrics in run.metrics if metrics.get("align_answers")]
+    if asked:
+        x = [metrics["iteration"] + 1 for metrics in asked]
+        series = [Series(label, x, [metrics[name] for metrics in asked]) for name, label in names.items()]
+        curves.append(Curve("Predictions of own failed programs", "iteration", "share", series))
+    for head in ("outcome", "line", "type", "bucket"):
+        found = [metrics for metrics in run.metrics if f"head_{head}_accuracy" in metrics]
+        if found:
+            x = [metrics["iteration"] + 1 for metrics in found]
+            series = [
+                Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in ("accuracy", "majority")
+            ]
+            curves.append(Curve(f"Trace head: {head}", "iteration", "share", series))
+    return curves
 
 
 def _value_of(arguments: Sequence[str], flag: str) -> str | None:

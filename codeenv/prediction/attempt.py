@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from codeenv.judge import JudgeRequest
 from codeenv.prediction.item import PredictionItem
 from codeenv.problems import CallTest, Limits, Problem, StdioTest
 
-__all__ = ["Attempt", "Built", "ItemBuilder", "program_key", "recording_request"]
+__all__ = ["Attempt", "Built", "ItemBuilder", "program_key", "random_from_list", "random_to_list", "recording_request"]
 
 UNMATCHED = "<no run gives this value>"
 """The expected value of a run that is made for its record alone; it stays with the judge, as every expected value does."""
@@ -50,6 +51,26 @@ class ItemBuilder(Protocol):
     """Makes items from attempts."""
 
     def build(self, attempts: Sequence[Attempt]) -> Built: ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what later calls depend on, ready for JSON."""
+        ...
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take what `to_dict` returned."""
+        ...
+
+
+def random_to_list(generator: random.Random) -> list[Any]:
+    """Return the state of a generator, ready for JSON."""
+    kept, numbers, normal = generator.getstate()
+    return [kept, list(numbers), normal]
+
+
+def random_from_list(generator: random.Random, state: list[Any]) -> None:
+    """Give a generator the state that `random_to_list` returned."""
+    kept, numbers, normal = state
+    generator.setstate((kept, tuple(numbers), normal))
 
 
 def recording_request(

@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import ast
 import json
 from typing import Any, Literal, TypeAlias, get_args
 
 from codeenv.errors import CodeenvError
 from codeenv.prediction.item import PredictionItem
 from codeenv.problems import CallTest, StdioTest
-from codeenv.submission import fence
+from codeenv.submission import fence, parameters_of
 from codeenv.text import shorten
 
 __all__ = ["PROMPT_STYLES", "PromptStyle", "answer_text", "prompt_of"]
@@ -167,18 +166,7 @@ def named_arguments(item: PredictionItem) -> str:
     """
     if isinstance(item.test, StdioTest):
         return item.input_text.rstrip("\n")
-    names = _parameters(item.code, item.problem.entry_point)
+    names = parameters_of(item.code, item.problem.entry_point)
     values = [repr(value) for value in item.test.args]
     shown = [f"{name}={value}" for name, value in zip(names, values, strict=False)] + values[len(names) :]
     return ",".join([*shown, *(f"{name}={value!r}" for name, value in item.test.kwargs.items())])
-
-
-def _parameters(code: str, entry_point: str | None) -> list[str]:
-    try:
-        tree = ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    for node in tree.body:
-        if isinstance(node, ast.FunctionDef) and node.name == entry_point:
-            return [argument.arg for argument in node.args.args]
-    return []

@@ -131,6 +131,13 @@ class ReleasedBuilder:
                 built.items.append(item)
         return built
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return nothing: it remembers nothing."""
+        return {}
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take nothing."""
+
     @staticmethod
     def _item(attempt: Attempt, test: StdioTest | CallTest, printed: str, values: dict[str, Any]) -> PredictionItem:
         names = tuple(values)[-MAX_NAMES:]

@@ -16,7 +16,7 @@ from typing import Any
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.judge.verdict import TestResult, Verdict
-from codeenv.prediction.attempt import Attempt, Built, program_key, recording_request
+from codeenv.prediction.attempt import Attempt, Built, program_key, random_from_list, random_to_list, recording_request
 from codeenv.prediction.item import Kind, PredictionItem
 from codeenv.prediction.values import final_values, input_fields, plain_of, same
 from codeenv.problems import CallTest, StdioTest
@@ -71,12 +71,12 @@ class TrivialFilter:
 
     def __init__(self, least: int = 20) -> None:
         self.least = least
-        self._seen: dict[str, Counter[str]] = {}
+        self.seen: dict[str, Counter[str]] = {}
 
     def add(self, item: PredictionItem) -> None:
         """Count the item's true values."""
         for value in _asked(item):
-            self._seen.setdefault(type(value).__name__, Counter())[repr(value)] += 1
+            self.seen.setdefault(type(value).__name__, Counter())[repr(value)] += 1
 
     def is_trivial(self, item: PredictionItem) -> bool:
         """Return whether the commonest value of each type, or values copied from the input, answer the whole item."""
@@ -88,7 +88,7 @@ class TrivialFilter:
         return copied or all(self._commonest(value) for value in asked)
 
     def _commonest(self, value: Any) -> bool:
-        counts = self._seen.get(type(value).__name__)
+        counts = self.seen.get(type(value).__name__)
         return bool(counts and counts.total() >= self.least and counts.most_common(1)[0][0] == repr(value))
 
 
@@ -134,6 +134,16 @@ class ScopedBuilder:
                 built.items.append(item)
             self.trivial.add(item)
         return built
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the commonest values so far and the state of the choices."""
+        seen = {kind: dict(counts) for kind, counts in self.trivial.seen.items()}
+        return {"seen": seen, "random": random_to_list(self._random)}
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take what `to_dict` returned."""
+        self.trivial.seen = {kind: Counter(counts) for kind, counts in state["seen"].items()}
+        random_from_list(self._random, state["random"])
 
     def _choose(self, attempts: Sequence[Attempt], built: Built) -> list[tuple[Attempt, StdioTest | CallTest]]:
         by_problem: Counter[str] = Counter()

@@ -13,8 +13,10 @@ from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.rlef.config import MINI
 from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.stepcoder.masking import Masking
-from codeenv.agents.trace_head.auxiliary import Auxiliary, AuxiliaryConfig
+from codeenv.agents.trace_head.auxiliary import Auxiliary
+from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.prediction import PredictionScorer
@@ -150,8 +152,8 @@ def test_samples_of_one_item_share_a_group_and_no_other_does(judge):
 
 def test_a_random_mask_control_keeps_as_many_tokens(judge):
     kept = []
-    for seed in (None, 1):
-        learner = make(masking=Masking(random_seed=seed))
+    for mode in ("coverage", "random"):
+        learner = make(masking=Masking(MaskConfig(mode=mode)))
         kept.append(learner.step(problems, judge)["mask_kept"])
     assert kept[0] == kept[1]
 

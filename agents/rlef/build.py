@@ -1,0 +1,62 @@
+"""The learner of a run: the plain one, or the mixed one if alignment, the trace head or masks are on."""
+
+from __future__ import annotations
+
+from transformers import PreTrainedModel
+
+from codeenv.agents.alignment.kind_critic import KindCritic
+from codeenv.agents.alignment.learner import MixedLearner
+from codeenv.agents.lm.chat_format import ChatFormat
+from codeenv.agents.lm.scoring import Critic
+from codeenv.agents.rlef.families import FAMILIES
+from codeenv.agents.rlef.run_config import TrainConfig
+from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.stepcoder.masking import Masking
+from codeenv.agents.trace_head.auxiliary import Auxiliary
+from codeenv.judge import Judge
+from codeenv.prediction import ItemBuilder, PredictionScorer
+from codeenv.prediction.released import ReleasedBuilder
+from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig
+
+__all__ = ["build_learner"]
+
+
+def build_learner(config: TrainConfig, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, judge: Judge) -> Learner:
+    """Return the learner that the settings ask for."""
+    aligned, head, masked = config.alignment.fraction > 0, config.trace_head.mode != "off", config.mask.mode != "off"
+    if not (aligned or head or masked):
+        return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed)
+    if aligned and config.rlef.critic_level == "turn":
+        critic = _of_kinds(critic)
+    return MixedLearner(
+        policy,
+        critic,
+        chat,
+        config.task.env(),
+        config.rlef,
+        config.seed,
+        alignment=config.alignment if aligned else None,
+        builder=_builder(config, chat, judge) if aligned else None,
+        scorer=PredictionScorer(judge, config.alignment.reward, strict=config.alignment.mode == "official"),
+        auxiliary=Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, device=policy.device)
+        if head
+        else None,
+        masking=Masking(config.mask, config.seed) if masked else None,
+    )
+
+
+def _builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder:
+    settings = config.alignment
+    if settings.mode == "official":
+        return ReleasedBuilder(judge, prompt_tokens=lambda text: len(chat.opening(text)))
+    family = FAMILIES.get(config.problems)
+    if family is not None and family.builder is not None:
+        return family.builder(settings.source, config.seed)
+    return ScopedBuilder(judge, ScopedConfig(names=settings.names, source=settings.source, seed=config.seed))
+
+
+def _of_kinds(critic: Critic) -> KindCritic:
+    """Return the critic with an output for alignment prompts beside its own."""
+    wide = KindCritic(critic.trunk).to(next(critic.parameters()).device)
+    wide.head.load_state_dict(critic.head.state_dict())
+    return wide

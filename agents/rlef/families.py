@@ -1,0 +1,60 @@
+"""The generated families that a training run knows by name: their problems, documents, tokenizer and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from transformers import PreTrainedTokenizerFast
+
+from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments
+from codeenv.agents.alignment.miniature import build_tokenizer as values_tokenizer
+from codeenv.agents.lm.chat_format import PlainFormat
+from codeenv.agents.lm.tokens import TokenConversation
+from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer
+from codeenv.prediction import ItemBuilder
+from codeenv.problems import Problem
+from codeenv.problems.procedural import mini, values
+
+__all__ = ["FAMILIES", "Family"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A family for a policy that is built from scratch.
+
+    Attributes:
+        sample: given the number of a split (0 train, 1 validation), a count and a seed: problems.
+        documents: given format and seed: the maker of supervised conversations.
+        tokenizer: makes the tokenizer.
+        inputs: what the judge's cache runs every program on.
+        builder: given kind of attempts and seed: makes alignment items without running a program again; `None` runs them.
+    """
+
+    sample: Callable[[int, int, int], list[Problem]]
+    documents: Callable[[PlainFormat, int], Callable[[int], Sequence[TokenConversation]]]
+    tokenizer: Callable[[], PreTrainedTokenizerFast]
+    inputs: Any
+    builder: Callable[[str, int], ItemBuilder] | None = None
+
+
+def _mini(part: int, count: int, seed: int) -> list[Problem]:
+    return [mini.problem(task) for task in mini.sample_tasks("tune" if part else "train", count, seed)]
+
+
+def _values(part: int, count: int, seed: int) -> list[Problem]:
+    # New problems of the same programs: the supervised documents teach which programs there are.
+    return [values.problem(task) for task in values.sample_tasks("train", count, seed + 500_000_003 * part)]
+
+
+FAMILIES: dict[str, Family] = {
+    "mini": Family(_mini, MiniDocuments, build_tokenizer, mini.inputs_of),
+    "values": Family(
+        _values,
+        ValuesDocuments,
+        values_tokenizer,
+        values.input_domain(),
+        lambda source, seed: FamilyBuilder("state", source, seed),
+    ),
+}
