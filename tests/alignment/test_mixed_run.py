@@ -1,0 +1,94 @@
+"""A training run with alignment, head and mask on: it learns from mixed batches, and resumes with the same numbers."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from codeenv.agents.rlef.run import TrainingRun, open_judge
+from codeenv.agents.rlef.run_config import read_config
+from codeenv.errors import CodeenvError
+from codeenv.feedback import FeedbackContext, values
+from codeenv.judge.verdict import Report, TestResult, Verdict
+from codeenv.problems.procedural import values as family
+
+CONFIG = Path(__file__).parents[2] / "examples" / "coderlplus" / "mini.yaml"
+
+
+def small(iterations):
+    config = read_config(CONFIG)
+    rlef = dataclasses.replace(config.rlef, iterations=iterations, episodes=16, micro_batch=16, critic_only_iterations=0)
+    alignment = dataclasses.replace(config.alignment, floor=0.0)
+    head = dataclasses.replace(config.trace_head, mode="on")
+    return dataclasses.replace(
+        config, rlef=rlef, alignment=alignment, trace_head=head, sft_steps=40, validate_every=0, checkpoint_every=2, workers=1
+    )
+
+
+def rows(run):
+    timed = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
+    return [{name: value for name, value in metrics.items() if name not in timed} for metrics in run.metrics]
+
+
+@pytest.mark.slow
+def test_a_resumed_run_goes_on_with_the_same_numbers(tmp_path):
+    with open_judge(small(4)) as judge:
+        whole = TrainingRun(small(4), tmp_path / "whole", judge)
+        whole.train()
+        part = TrainingRun(small(2), tmp_path / "part", judge)
+        part.train()
+        part.close()
+        resumed = TrainingRun(small(4), tmp_path / "part", judge, resume=True)
+        resumed.train()
+        assert rows(resumed) == rows(whole)
+        assert rows(whole)[-1]["align_buffer"] > 0
+        assert rows(whole)[-1]["align_answers"] == 6
+        assert "head_bucket_accuracy" in rows(whole)[-1]
+
+
+def test_a_wrong_setting_of_alignment_is_refused_with_its_name(tmp_path):
+    path = tmp_path / "bad.yaml"
+    path.write_text("alignment: {mode: best}\n")
+    with pytest.raises(CodeenvError, match=r"alignment\.mode"):
+        read_config(path)
+
+
+def report(verdict, output=""):
+    return Report("p", verdict, (TestResult(0, True, verdict, output=output),))
+
+
+@pytest.mark.parametrize(
+    ("verdict", "text"),
+    [
+        (Verdict.WRONG_ANSWER, "wrong on p={0},q={1},r={2} gave 4 not {3}"),
+        (Verdict.RUNTIME_ERROR, "invalid code"),
+        (Verdict.COMPILE_ERROR, "invalid code"),
+    ],
+)
+def test_the_familys_feedback_names_the_arguments_and_no_difference(verdict, text):
+    task = family.sample_tasks("train", 1, seed=0)[0]
+    inputs = task.inputs[0]
+    context = FeedbackContext(family.problem(task), task.program.source, report(verdict, "4"), 0)
+    assert values(context) == text.format(*inputs, task.program.answer(inputs))
+
+
+def test_the_familys_programs_do_what_the_family_says():
+    for program in family.all_programs():
+        space = {}
+        exec(program.source, space)
+        for inputs in ((3, 1, 4), (9, 0, 5)):
+            assert space["f"](*inputs) == program.answer(inputs)
+
+
+def test_problems_can_be_named_again_and_splits_share_no_program():
+    for task in family.sample_tasks("tune", 5, seed=1):
+        assert family.parse(task.id) == task
+    splits = {name: {task.program for task in family.sample_tasks(name, 300, 0)} for name in ("train", "tune", "report")}
+    assert not splits["train"] & splits["report"] | splits["train"] & splits["tune"]
+    with pytest.raises(CodeenvError, match="values"):
+        family.parse("values/X/0.0/1")
+
+
+def test_feedback_can_solve_what_guessing_cannot():
+    tasks = family.sample_tasks("report", 300, seed=2)
+    assert family.posterior_solve_rate(tasks) > family.posterior_solve_rate(tasks, informed=False) + 0.4
