@@ -65,7 +65,18 @@ def fraction(outcome: Outcome) -> dict[str, float]:
     return {"private_fraction": outcome.private_fraction or 0.0} if outcome.ended else {}
 
 
-REWARDS: dict[str, Reward] = {"rlef": rlef, "binary": binary, "fraction": fraction}
+def four_level(outcome: Outcome) -> dict[str, float]:
+    """Return StepCoder's reward (arXiv 2402.01391): +1 solved, -0.3 a test fails, -0.6 a crash or a limit, -1 no valid code."""
+    if not outcome.ended:
+        return {}
+    if outcome.solved:
+        return {"solved": 1.0}
+    if not outcome.valid:
+        return {"invalid": -1.0}
+    return {"failed": -0.3} if outcome.verdict in (Verdict.WRONG_ANSWER, Verdict.ACCEPTED) else {"crashed": -0.6}
+
+
+REWARDS: dict[str, Reward] = {"rlef": rlef, "binary": binary, "fraction": fraction, "four_level": four_level}
 """The reward functions that have a name."""
 
 

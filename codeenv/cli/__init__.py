@@ -26,6 +26,7 @@ VERBS = {
     "judge": "judge a program against a problem",
     "list": "list the registered environments",
     "models": "list and fetch models",
+    "probe": "say what the states of frozen models tell about runs",
     "problems": "list, show, validate, convert and count problems",
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",

@@ -25,6 +25,11 @@ def small(iterations):
     )
 
 
+def interrupt_at_2(metrics):
+    if metrics["iteration"] == 1:
+        raise KeyboardInterrupt
+
+
 def rows(run):
     timed = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
     return [{name: value for name, value in metrics.items() if name not in timed} for metrics in run.metrics]
@@ -35,8 +40,9 @@ def test_a_resumed_run_goes_on_with_the_same_numbers(tmp_path):
     with open_judge(small(4)) as judge:
         whole = TrainingRun(small(4), tmp_path / "whole", judge)
         whole.train()
-        part = TrainingRun(small(2), tmp_path / "part", judge)
-        part.train()
+        part = TrainingRun(small(4), tmp_path / "part", judge)
+        with pytest.raises(KeyboardInterrupt):
+            part.train(interrupt_at_2)
         part.close()
         resumed = TrainingRun(small(4), tmp_path / "part", judge, resume=True)
         resumed.train()
