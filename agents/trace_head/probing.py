@@ -159,7 +159,8 @@ def _fitted(states: Tensor, true: Tensor, held: Tensor, classes: int, steps: int
     inputs = (states - mean) / deviation
     for _ in range(steps):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(model(inputs), true).backward()  # type: ignore[no-untyped-call]
+        nn.functional.cross_entropy(model(inputs), true).backward()
         optimizer.step()
     with torch.no_grad():
-        return model((held - mean) / deviation).argmax(dim=-1)
+        predicted: Tensor = model((held - mean) / deviation).argmax(dim=-1)
+    return predicted
