@@ -27,6 +27,8 @@ from tracing_programs import PROGRAMS, program
 HERE = Path(__file__).parent
 MODULES = HERE.parent / "codeenv" / "trace"
 LONG = ("loop", "fib", "sieve", "lcs", "dsu")
+PATIENCE_S = 240.0
+RESERVED = 16_416  # bytes of a recorder's buffer before its first record
 PEERS = ("pysnooper", "snoop", "hunter-vars", "hunter-calls", "viztracer", "coverage.py", "coverage.py branch")
 
 
@@ -81,7 +83,7 @@ def measure(method: str, size: str, version: str, python: str, pairs: int, names
     left = 0
     for name in names:
         request = {"source": program(name, size), "method": method, "pairs": pairs}
-        answer = ask(python, request, timeout_s=240)
+        answer = ask(python, request, timeout_s=PATIENCE_S)
         if isinstance(answer, str):
             print(f"  {method} on {name}: {answer}", file=sys.stderr)
             continue
@@ -111,7 +113,11 @@ def humaneval(version: str, python: str) -> None:
         print(f"  humaneval: {answer}", file=sys.stderr)
         return
     added = sorted(answer["added_ms"])
-    print(f"| HumanEval, bounded | {version} | median {median(added):.2f} ms | p90 {added[len(added) * 9 // 10]:.2f} ms |")
+    sizes = [size - RESERVED for size in answer["bytes"]]
+    print(
+        f"HumanEval, bounded, {version}: added median {median(added):.2f} ms, p90 {added[len(added) * 9 // 10]:.2f} ms; "
+        f"record median {median(sizes):,.0f} bytes, largest {max(sizes):,} bytes"
+    )
 
 
 def main() -> None:
@@ -119,7 +125,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(parts)}; all if none")
     parser.add_argument("--pairs", type=int, default=5, help="pairs of runs a program")
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="which of the peers")
+    parser.add_argument(
+        "--patience", type=float, default=240.0, help="wall seconds after which a program is too slow for a method"
+    )
     options = parser.parse_args()
+    global PATIENCE_S
+    PATIENCE_S = options.patience
     wanted = options.parts or list(parts)
     if unknown := [part for part in wanted if part not in parts]:
         parser.error(f"there is no part {unknown[0]!r}; use {', '.join(parts)}")
@@ -148,8 +160,8 @@ def main() -> None:
     if "bounded" in wanted:
         rows.append(measure("bounded", "S", own, python, options.pairs))
     if "peers" in wanted:
-        rows += [measure(method, "S", own, python, 1) for method in PEERS]
-        rows += [measure(method, "M", own, python, 1) for method in PEERS if method.startswith("coverage.py")]
+        rows += [measure(method, "S", own, python, 1) for method in options.peers]
+        rows += [measure(method, "M", own, python, 1) for method in options.peers if method.startswith("coverage.py")]
     if "humaneval" in wanted:
         for version, python in versions.items():
             humaneval(version, python)
@@ -168,7 +180,7 @@ def compare(rows: list[Row]) -> None:
                     mean = math.exp(sum(map(math.log, times)) / len(times))
                     print(f"{own} costs {mean:,.0f} times less than {peer} (geometric mean of {len(times)} programs of size S)")
     if sizes := [row.bytes for row in rows if row.method == "bounded"]:
-        print(f"largest bounded record, with its header: {max(sizes) - 16_416:,} bytes")
+        print(f"largest bounded record, with its header: {max(sizes) - RESERVED:,} bytes")
 
 
 if __name__ == "__main__":

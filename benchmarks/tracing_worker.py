@@ -139,7 +139,7 @@ def ratios():
 
 def humaneval():
     """Return for each program the milliseconds that tracing adds, preparation included: the least of three runs each."""
-    added = []
+    added, left = [], []
     for source in request["sources"]:
         plain, under = [], []
         for _ in range(3):
@@ -147,12 +147,14 @@ def humaneval():
             code = compile(source, "program.py", "exec", dont_inherit=True)
             plain.append(time.process_time() - start + timed(code))
             start = time.process_time()
-            recorder = Recorder(mmap.mmap(-1, buffer_size("bounded")), "bounded")
+            buffer = mmap.mmap(-1, buffer_size("bounded"))
+            recorder = Recorder(buffer, "bounded")
             code = recorder.compile(source, "program.py")
             under.append(time.process_time() - start + timed(code))
             recorder.finish()
         added.append((min(under) - min(plain)) * 1000)
-    return {"added_ms": added}
+        left.append(len(bytes(buffer).rstrip(b"\0")))
+    return {"added_ms": added, "bytes": left}
 
 
 print(json.dumps(humaneval() if "sources" in request else ratios()))

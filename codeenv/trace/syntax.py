@@ -39,13 +39,15 @@ _LOAD, _STORE = ast.Load(), ast.Store()
 class Syntax:
     """Builds nodes at one source line."""
 
-    __slots__ = ("_by_line", "_constants", "_here", "_line")
+    __slots__ = ("_by_line", "_constants", "_here", "_line", "_marks", "_numbers")
 
     def __init__(self, mark_by_line: bool = False, line: int = 1) -> None:
         self._line = line
         self._by_line = mark_by_line
         self._here: dict[int, Syntax] = {}
         self._constants: dict[str, ast.expr] = {}
+        self._numbers: dict[int, ast.expr] = {}
+        self._marks: dict[int, ast.stmt] = {}
 
     def at(self, line: int) -> Syntax:
         """Return a builder whose nodes lie on `line`."""
@@ -60,7 +62,10 @@ class Syntax:
         return node
 
     def number(self, value: int) -> ast.expr:
-        return self._placed(ast.Constant(value))
+        node = self._numbers.get(value)
+        if node is None:
+            node = self._numbers[value] = self._placed(ast.Constant(value))
+        return node
 
     def none(self) -> ast.expr:
         return self._placed(ast.Constant(None))
@@ -120,10 +125,14 @@ class Syntax:
         """
         if self._by_line:
             return self.at(MARK_LINES + slot)._placed(ast.Pass())
-        here = self.at(line)
-        seen = here.stored(here.flag(slot))
-        marked = here.stored(here.item(here.constant("marks"), slot))
-        return here.branch(here.negated(here.flag(slot)), [here.assign([seen, marked], here._placed(ast.Constant(True)))], [])
+        mark = self._marks.get(slot)
+        if mark is None:  # the clones of a block share it
+            here = self.at(line)
+            test = here.flag(slot)
+            marked = here.stored(here.item(here.constant("marks"), slot))
+            assign = here.assign([here.stored(test), marked], here._placed(ast.Constant(True)))
+            mark = self._marks[slot] = here.branch(here.negated(test), [assign], [])
+        return mark
 
     def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt]) -> ast.stmt:
         """Return `try: body` with one handler, for the error that the recorder itself may cause."""
