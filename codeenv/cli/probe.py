@@ -27,6 +27,7 @@ def main(
     limit: int = 500,
     out: Path | None = None,
     seed: int = 0,
+    threads: int = 1,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Probe frozen models, such as one before and one after training, on the programs of a recorded run.
@@ -44,11 +45,15 @@ def main(
         limit: most programs.
         out: HTML page with a figure per question.
         seed: of the split by problem.
+        threads: of torch.
         as_json: print the results as JSON.
     """
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError("codeenv probe", package, "agents")
+    import torch
+
+    torch.set_num_threads(max(1, threads))
     by_id = {problem.id: problem for problem in load(problems)}
     programs = _programs(run, by_id, limit)
     if not programs:

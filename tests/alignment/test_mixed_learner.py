@@ -22,6 +22,8 @@ from codeenv.judge import Judge
 from codeenv.prediction import PredictionScorer
 from codeenv.problems.procedural import values
 
+torch.set_num_threads(1)
+
 TINY = MiniShape(hidden=16, feed_forward=32, layers=1, heads=2)
 CONFIG = dataclasses.replace(
     MINI, episodes=8, updates=2, micro_batch=4, critic_only_iterations=0, warmup_updates=0, max_response_tokens=6, iterations=4
@@ -156,6 +158,17 @@ def test_a_random_mask_control_keeps_as_many_tokens(judge):
         learner = make(masking=Masking(MaskConfig(mode=mode)))
         kept.append(learner.step(problems, judge)["mask_kept"])
     assert kept[0] == kept[1]
+
+
+def test_the_state_of_alignment_goes_through_a_checkpoint(judge):
+    learner, other = aligned(judge), aligned(judge)
+    learner.buffer.push(exam("train", 8, seed=5))
+    learner.buffer.sample(3)
+    learner.frozen = exam("train", 2, seed=1)
+    other.load_more_state(learner.more_state())
+    assert len(other.buffer) == 24
+    assert [item.id for item in other.buffer.sample(6)] == [item.id for item in learner.buffer.sample(6)]
+    assert [item.id for item in other.frozen] == [item.id for item in learner.frozen]
 
 
 def test_alignment_without_a_scorer_is_refused():

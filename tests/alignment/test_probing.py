@@ -3,6 +3,7 @@
 import json
 
 import pytest
+import torch
 
 from codeenv.agents.alignment.miniature import build_tokenizer
 from codeenv.agents.lm.chat_format import PlainFormat
@@ -16,6 +17,8 @@ from codeenv.cli import main as codeenv
 from codeenv.errors import CodeenvError
 from codeenv.problems.procedural import values
 from codeenv.rollout import rollout
+
+torch.set_num_threads(1)
 
 TINY = MiniShape(hidden=16, feed_forward=32, layers=2, heads=2)
 CHAT = PlainFormat(build_tokenizer())

@@ -8,6 +8,8 @@ import torch
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig, PrefixCurriculum, cut_lines
 from codeenv.agents.stepcoder.mask import MaskConfig, kept_lines, random_mask, token_mask, token_spans
 
+torch.set_num_threads(1)
+
 PROGRAM = '''import sys
 
 @cache

@@ -19,6 +19,8 @@ from codeenv.judge.verdict import Verdict
 from codeenv.problems import CallTest, Problem
 from codeenv.problems.procedural import values
 
+torch.set_num_threads(1)
+
 ABS = Problem(
     "test/abs", "s", "call", "f", public_tests=(CallTest((-3,), {}, 3), CallTest((4,), {}, 4)),
     private_tests=(CallTest((77,), {}, 77),)
