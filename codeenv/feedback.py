@@ -158,10 +158,14 @@ def values(context: FeedbackContext) -> str:
         return "invalid code"
     result = report.failed[0]
     test = context.problem.public_tests[result.index]
-    if not isinstance(test, CallTest):
-        raise CodeenvError(f"feedback 'values' needs call tests; problem {context.problem.id!r} has another kind")
     if result.verdict is not Verdict.WRONG_ANSWER:
         return "invalid code"
+    if isinstance(test, CodeTest):
+        return "wrong"
+    if isinstance(test, StdioTest):
+        texts = (" ".join(text.split()) for text in (test.input, result.output, test.output))
+        given, got, wanted = (shorten(text, 200) for text in texts)
+        return f"wrong on {given} gave {got} not {wanted}"
     names = parameters_of(context.source or "", context.problem.entry_point)
     shown = [f"{name}={_tight(value)}" for name, value in zip(names, test.args, strict=False)]
     shown += map(_tight, test.args[len(names) :])
