@@ -124,9 +124,7 @@ def _alignment_curves(run: TrainingRun) -> list[Curve]:
         found = [metrics for metrics in run.metrics if f"head_{head}_accuracy" in metrics]
         if found:
             x = [metrics["iteration"] + 1 for metrics in found]
-            series = [
-                Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in ("accuracy", "majority")
-            ]
+            series = [Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in ("accuracy", "majority")]
             curves.append(Curve(f"Trace head: {head}", "iteration", "share", series))
     return curves
 
