@@ -73,13 +73,14 @@ def main(
     ):
         if value < least:
             raise CodeenvError(f"--{name} is {value}; use a whole number of at least {least}")
+    for package in ("torch", "transformers"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("the learner", package, "agents")
     console = Console(quiet=json_output, highlight=False)
     _prepare(out)
     show_episode(console)
     console.print("\nRLEF in miniature: a transformer of 167 thousand parameters learns from execution feedback.")
-    for package in ("torch", "transformers"):
-        if importlib.util.find_spec(package) is None:
-            raise MissingExtraError("the learner", package, "agents")
+    console.print("Loading torch ...")
     from codeenv.agents.rlef.mini_run import MiniRun, MiniSettings
 
     _quiet_libraries(threads)
@@ -126,16 +127,16 @@ def show_episode(console: Console) -> None:
     with Judge(workers=1) as judge:
         batch = EpisodeBatch([asked], judge, config)
         console.rule(f"{asked.id}, a scripted agent, sandbox level {judge.isolation_level}")
-        console.print(asked.statement.strip(), markup=False)
+        console.print(asked.statement.strip(), markup=False, soft_wrap=True)
         for number, answer in enumerate(answers, start=1):
             console.rule(f"turn {number}", style="dim")
-            console.print(answer.rstrip(), markup=False)
+            console.print(answer.rstrip(), markup=False, soft_wrap=True)
             step = batch.step({0: fence(answer)})[0]
             turn = batch.episodes[0].turns[-1]
             passed = sum(result.verdict.value == "accepted" for result in turn.public.results)
             console.print(f"\npublic tests: {passed} of {len(turn.public.results)} passed", markup=False)
             if step.observation["feedback"]:
-                console.print("\n" + step.observation["feedback"], markup=False)
+                console.print("\n" + step.observation["feedback"], markup=False, soft_wrap=True)
             if step.terminated:
                 private = "not run" if turn.private is None else turn.private.verdict.value
                 console.print(f"private tests: {private}; reward {turn.reward:+g}")
