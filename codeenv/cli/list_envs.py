@@ -27,6 +27,6 @@ def main(as_json: Annotated[bool, tyro.conf.arg(name="json")] = False) -> None:
     if as_json:
         print(json.dumps(rows))
         return
-    width = max(len(row["id"]) for row in rows)
+    width = max(len(str(row["id"])) for row in rows)
     for row in rows:
         print(f"{row['id']:<{width}} {row['problems']}" + (f" ({row['split']})" if row["split"] else ""))
