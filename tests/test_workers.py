@@ -172,3 +172,18 @@ def test_a_missing_interpreter_is_a_sentence() -> None:
 def test_settings_that_make_no_sense_are_refused_with_their_value(options: dict[str, object]) -> None:
     with pytest.raises(SandboxError, match=str(next(iter(options.values())))):
         Judge(**options)  # type: ignore[arg-type]
+
+
+def test_too_few_open_files_are_named_and_a_low_soft_limit_is_raised() -> None:
+    code = (
+        "import resource, sys; from codeenv.judge import Judge; from codeenv.problems import CallTest, Problem\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (32, int(sys.argv[1])))\n"
+        "problem = Problem('add', '', 'call', 'f', public_tests=(CallTest((1,), {}, 2),))\n"
+        "try:\n    print(Judge(workers=1).judge(problem, 'def f(x): return x + 1').verdict)\n"
+        "except Exception as error:\n    print(error)\n"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", code, hard], capture_output=True, text=True, check=True).stdout.strip()
+        for hard in ("64", "1024")
+    ]
+    assert said == ["at most 64 files may be open here (ulimit -n); the sandbox needs 256", "accepted"]

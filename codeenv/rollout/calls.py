@@ -162,6 +162,8 @@ def _work(tasks: _Tasks, loop: asyncio.AbstractEventLoop) -> None:
             value = function(*arguments)
         except SystemExit as exit_:
             error = AgentError(f"the agent called sys.exit({exit_.code!r})")
+        except KeyboardInterrupt:  # Ctrl-C reaches the main thread alone: this one is the agent's own
+            error = AgentError("the agent raised KeyboardInterrupt")
         except BaseException as raised:
             error = raised
         try:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import resource
 import subprocess
 import sys
 import threading
@@ -36,6 +37,9 @@ _REMEDIES = {
     "rlimits": "check the interpreter",
     "docker": "start a Docker engine and build the image with: codeenv docker build",
 }
+
+_OPEN_FILES = 256
+"""Open files that a process with workers may need."""
 
 _tested: set[tuple[Any, ...]] = set()
 _testing = threading.Lock()
@@ -87,6 +91,7 @@ def open_pool(
         return Pool(lambda: _tested_worker(start, level, key), workers), level
     if settings:
         raise SandboxError(f"{next(iter(settings))!r} is not a setting of sandbox {sandbox!r}")
+    _allow_open_files()
     path = interpreter or sys.executable
     config = WorkerConfig(
         level=level,
@@ -96,6 +101,19 @@ def open_pool(
     )
     start, key = (lambda: Worker(config)), (level, path)
     return Pool(lambda: _tested_worker(start, level, key), workers), level
+
+
+def _allow_open_files() -> None:
+    """Raise this process's own limit of open files where it is too low for workers.
+
+    Raises:
+        SandboxError: it must not be raised far enough.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < _OPEN_FILES:
+        raise SandboxError(f"at most {hard} files may be open here (ulimit -n); the sandbox needs {_OPEN_FILES}")
+    if soft != resource.RLIM_INFINITY and soft < _OPEN_FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, hard))
 
 
 def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, ...]) -> WorkerLike:
