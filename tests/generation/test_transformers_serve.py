@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("openai", reason="needs the extra [openai]")
 pytest.importorskip("torch", reason="needs the extra [agents]")
 
-from conftest import ADD_ONE, ECHO
+from sample_problems import ADD_ONE, ECHO
 from tiny_chat_tokenizer import make_tokenizer
 
 from codeenv import rollout

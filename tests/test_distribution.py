@@ -14,3 +14,8 @@ def test_every_package_of_the_repository_is_installed():
         for folder in (ROOT / top).rglob("__init__.py")
     }
     assert sorted(listed) == sorted(found)
+
+
+def test_test_modules_have_names_of_their_own():
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))
