@@ -85,7 +85,7 @@ def test_more_workers_than_cores_are_refused_with_a_sentence(ray_judge):
 
 
 def test_a_node_with_another_version_is_refused(ray_judge, monkeypatch):
-    monkeypatch.setattr("codeenv.__version__", "9.9.9")
+    monkeypatch.setattr("codeenv.version.__version__", "9.9.9")
     ray_judge._pool._idle.pop().close()  # make room for another worker
     with pytest.raises(SandboxError, match=r"has codeenv .*, this process has 9\.9\.9; install the same"):
         open_ray_pool(1, None)
