@@ -6,6 +6,7 @@ import dataclasses
 import importlib.util
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -172,16 +173,25 @@ class _Display:
         self._task: TaskID | None = None
 
     def __enter__(self) -> _Display:
+        self._interrupted = False
+        self._handler = signal.signal(signal.SIGINT, self._interrupt)
         if self._bar is not None:
             self._bar.start()
             self._task = self._bar.add_task("starting", total=1.0, left="")
         return self
 
     def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._handler)
         if self._bar is not None:
             self._bar.stop()
 
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
+        raise KeyboardInterrupt
+
     def show(self, where: Where) -> None:
+        if self._interrupted:  # the exception was lost in a callback of a library, which Python only reports
+            raise KeyboardInterrupt
         phases = list(self._totals)
         before = sum(self._totals[phase] for phase in phases[: phases.index(where.phase)])
         whole = sum(self._totals.values())
