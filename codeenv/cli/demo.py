@@ -174,7 +174,9 @@ class _Display:
 
     def __enter__(self) -> _Display:
         self._interrupted = False
-        self._handler = signal.signal(signal.SIGINT, self._interrupt)
+        self._handler = signal.getsignal(signal.SIGINT)
+        if self._handler is not signal.SIG_IGN:  # as in a background job
+            signal.signal(signal.SIGINT, self._interrupt)
         if self._bar is not None:
             self._bar.start()
             self._task = self._bar.add_task("starting", total=1.0, left="")
