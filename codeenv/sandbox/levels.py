@@ -120,7 +120,7 @@ def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, 
     try:
         worker = start()
     except SandboxError as error:
-        if key in _tested:  # it worked here before: something outside ended this one
+        if key in _tested and level != "docker":  # it worked here before: something outside ended this one
             raise WorkerLost(str(error)) from None
         if level == "docker" or "interpreter" in str(error):
             raise
