@@ -149,14 +149,17 @@ class MiniRun:
         before = self._judge.stats
         start, start_cpu = time.perf_counter(), time.process_time()
         result.references = {"blind_ceiling": blind_ceiling(self._tasks), "bayes": bayes_solve_rate(self._tasks)}
-        with self._phase("warm start"):
-            self._warm_start()
-        with self._phase("before RL"):
-            self._evaluate("before")
-        with self._phase("RL"):
-            self._learn()
-        with self._phase("after RL"):
-            self._evaluate("after")
+        try:
+            with self._phase("warm start"):
+                self._warm_start()
+            with self._phase("before RL"):
+                self._evaluate("before")
+            with self._phase("RL"):
+                self._learn()
+            with self._phase("after RL"):
+                self._evaluate("after")
+        finally:
+            self._save_policy()
         stats = self._judge.stats
         wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
         workers = stats.worker_cpu_s - before.worker_cpu_s
@@ -170,10 +173,12 @@ class MiniRun:
         }
         result.wall_s["total"], result.cpu_s["total"] = wall, cpu + workers
         result.complete = True
+        return result
+
+    def _save_policy(self) -> None:
         if self.folder is not None:
             self.policy.save_pretrained(self.folder / "policy")
             self.chat.tokenizer.save_pretrained(self.folder / "policy")
-        return result
 
     def _warm_start(self) -> None:
         sft = self.settings.sft

@@ -7,15 +7,17 @@ status 2. Ctrl-C ends with one sentence and status 130.
 from __future__ import annotations
 
 import errno
+import gc
 import importlib
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 from codeenv.errors import CodeenvError
 
-__all__ = ["VERBS", "main"]
+__all__ = ["VERBS", "main", "run"]
 
 VERBS = {
     "bench": "measure whether an agent uses feedback",
@@ -81,6 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         _silence_output()
         print(f"codeenv {verb}: the output cannot be written: {error.strerror}; make room and run it again", file=sys.stderr)
         return 2
+
+
+def run() -> NoReturn:
+    """The command `codeenv`: `main`, then leave."""
+    status = main()
+    gc.freeze()  # else the interpreter looks for garbage among millions of objects of torch's on its way out, for seconds
+    sys.exit(status)
 
 
 def _silence_output() -> None:

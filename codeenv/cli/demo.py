@@ -103,6 +103,7 @@ def main(
                     _write_summary(out, results, settings, judge)
         except KeyboardInterrupt:
             interrupted = True
+            print("codeenv demo: interrupted; writing what is there ...", file=sys.stderr)
         _write_summary(out, results, settings, judge)
     page = _write_page(out, runs)
     for result in results:
@@ -110,16 +111,14 @@ def main(
             console.print(_table(result))
     if json_output:
         print((out / "summary.json").read_text(encoding="utf-8"), end="")
-    paths = [out / "summary.json", *sorted(out.glob("seed*/*-*/episodes.jsonl")), *([page] if page else [])]
-    if interrupted:
-        print(f"codeenv demo: interrupted; what was finished is in {out}", file=sys.stderr)
-        return 130
     for result in results:
-        cpu, wall = result.judge["cpu_share"], result.judge["wall_share"]
-        total = result.wall_s["total"]
-        console.print(f"seed {result.seed}: {total:.0f} s; the judge took {cpu:.1%} of CPU and {wall:.1%} of wall time")
+        if result.complete:
+            cpu, wall, total = result.judge["cpu_share"], result.judge["wall_share"], result.wall_s["total"]
+            console.print(f"seed {result.seed}: {total:.0f} s; the judge took {cpu:.1%} of CPU and {wall:.1%} of wall time")
+    found = ("summary.json", "seed*/policy", "seed*/metrics.jsonl", "seed*/*-*/episodes.jsonl")
+    paths = [path for pattern in found for path in sorted(out.glob(pattern))] + ([page] if page else [])
     console.print("\n" + "\n".join(str(path) for path in paths), soft_wrap=True)
-    return 0
+    return 130 if interrupted else 0
 
 
 def show_episode(console: Console) -> None:

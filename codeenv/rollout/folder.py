@@ -148,8 +148,8 @@ class RunFolder:
             self._rows.append(row)
         except OSError as error:
             raise RunError(
-                f"cannot write to {str(self.path)!r}: {error.strerror}; {len(self.done)} episodes are safe, and --resume goes on "
-                "from there"
+                f"cannot write to {str(self.path)!r}: {error.strerror}; {len(self.done)} episodes are safe; a resumed "
+                "run goes on from there"
             ) from None
         self.done.add(row["episode"])
         self.solved_in[len(row["turns"])] += bool(row["solved"])

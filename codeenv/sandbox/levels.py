@@ -40,6 +40,8 @@ _REMEDIES = {
 
 _OPEN_FILES = 256
 """Open files that a process with workers may need."""
+_ADDRESS_SPACE = 8 << 30
+"""Bytes that a worker may need to map; each submission's own limit is set far below."""
 
 _tested: set[tuple[Any, ...]] = set()
 _testing = threading.Lock()
@@ -91,7 +93,7 @@ def open_pool(
         return Pool(lambda: _tested_worker(start, level, key), workers), level
     if settings:
         raise SandboxError(f"{next(iter(settings))!r} is not a setting of sandbox {sandbox!r}")
-    _allow_open_files()
+    _check_own_limits()
     path = interpreter or sys.executable
     config = WorkerConfig(
         level=level,
@@ -103,17 +105,26 @@ def open_pool(
     return Pool(lambda: _tested_worker(start, level, key), workers), level
 
 
-def _allow_open_files() -> None:
-    """Raise this process's own limit of open files where it is too low for workers.
+def _check_own_limits() -> None:
+    """See that this process's own limits, which workers inherit, leave them room; raise that of open files where one may.
 
     Raises:
-        SandboxError: it must not be raised far enough.
+        SandboxError: a limit is too low.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < _OPEN_FILES:
         raise SandboxError(f"at most {hard} files may be open here (ulimit -n); the sandbox needs {_OPEN_FILES}")
     if soft != resource.RLIM_INFINITY and soft < _OPEN_FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (_OPEN_FILES, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY and soft < _ADDRESS_SPACE:
+        raise SandboxError(
+            f"at most {soft >> 20} MiB may be mapped here (ulimit -v); the sandbox needs {_ADDRESS_SPACE >> 20}, and sets the "
+            "limits of submissions itself"
+        )
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    if hard != resource.RLIM_INFINITY:
+        raise SandboxError(f"files may grow to {hard} bytes only here (ulimit -f); the sandbox needs this limit unlimited")
 
 
 def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, ...]) -> WorkerLike:

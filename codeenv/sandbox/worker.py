@@ -132,7 +132,11 @@ class Worker:
             self.close()
             if self._process.returncode < 0 or self._process.returncode == KILLED:
                 raise WorkerLost("the worker was killed while it started") from None
-            raise SandboxError(f"a worker with {config.interpreter!r} ended while it started") from None
+            if config.interpreter != sys.executable:
+                raise SandboxError(
+                    f"the interpreter {config.interpreter!r} did not start a worker; use the path of a CPython 3.9 or newer"
+                ) from None
+            raise SandboxError("a worker ended while it started") from None
         if "error" in hello:
             self.close()
             raise SandboxError(str(hello["error"]))

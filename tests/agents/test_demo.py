@@ -58,7 +58,7 @@ def test_it_ends_with_the_table_and_the_paths_of_what_it_wrote(demo: tuple[Path,
     assert out / "summary.json" in paths
     assert paths[-1] == out / "report.html"
     assert all(path.exists() for path in paths)
-    assert len(paths) == 10
+    assert len(paths) == 12
 
 
 def test_the_summary_holds_every_arm_before_and_after(demo: tuple[Path, str]) -> None:
@@ -114,7 +114,9 @@ def test_ctrl_c_while_learning_says_one_sentence_keeps_what_is_done_and_leaves_n
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
-    assert stderr.splitlines() == [f"codeenv demo: interrupted; what was finished is in {out}"]
+    assert stderr.splitlines() == ["codeenv demo: interrupted; writing what is there ..."]
+    assert stdout.splitlines()[-1] == str(out / "report.html")
+    assert (out / "seed0" / "policy" / "model.safetensors").exists()
     (seed,) = json.loads((out / "summary.json").read_text())["seeds"]
     assert not seed["complete"]
     assert seed["arms"]["before"]["true"]["episodes"] == 12
