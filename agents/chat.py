@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from codeenv.agents.demonstrations import load_demonstrations, with_demonstrations
 from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.rollout.agent import AgentError, Response
 from codeenv.rollout.conversation import Conversation
@@ -38,6 +39,9 @@ class ChatAgent:
         requests_per_minute: limit of the rate; 0.0 is none.
         max_requests: most requests at the same time.
         usd_per_mtok_in, usd_per_mtok_out: prices of a million tokens, to record the cost of each response.
+        demonstrations: few-shot prompting: a run folder or JSONL file of solved dialogues to put before each problem, see
+            `codeenv.agents.demonstrations`.
+        shots: numbers of attempts of the demonstrations that are taken from a run folder.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class ChatAgent:
         max_requests: int = 64,
         usd_per_mtok_in: float = 0.0,
         usd_per_mtok_out: float = 0.0,
+        demonstrations: str = "",
+        shots: str = "2,3",
     ) -> None:
         if not model:
             raise CodeenvError("the chat agent needs the name of a model; give it as --agent-options model=NAME")
@@ -72,6 +78,7 @@ class ChatAgent:
         self._retries = retries
         self._max_requests = max_requests
         self._prices = (usd_per_mtok_in, usd_per_mtok_out)
+        self._demonstrations = load_demonstrations(demonstrations, shots) if demonstrations else []
         self._pace = _Pace(requests_per_minute)
         self._client: Any = None
         self._slots: asyncio.Semaphore | None = None
@@ -81,7 +88,8 @@ class ChatAgent:
 
     async def act(self, conversation: Conversation) -> Response:
         """Return the model's answer; tokens, cost and the reason it ended are in the extras."""
-        messages = [{"role": message["role"], "content": message["content"]} for message in conversation]
+        shown = with_demonstrations(conversation, self._demonstrations)
+        messages = [{"role": message["role"], "content": message["content"]} for message in shown]
         if self._system:
             messages.insert(0, {"role": "system", "content": self._system})
         client = self._connected()

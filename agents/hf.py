@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from codeenv.agents.demonstrations import load_demonstrations
 from codeenv.agents.lm.generation import Sampling, TurnSampler
 from codeenv.agents.lm.template_format import TemplateFormat
 from codeenv.agents.lm.tokens import TokenConversation
@@ -32,6 +33,10 @@ class HuggingFaceAgent:
         batch_size: most conversations in one forward pass.
         seed: of the sampling; what is drawn also depends on which conversations meet in a batch.
         threads: CPU threads; 0 leaves torch's choice.
+        demonstrations: few-shot prompting: a run folder or JSONL file of solved dialogues to put before each problem, see
+            `codeenv.agents.demonstrations`.
+        shots: numbers of attempts of the demonstrations that are taken from a run folder.
+        adopt: also go on with conversations whose responses somebody else wrote; their text is tokenised.
     """
 
     def __init__(
@@ -46,6 +51,9 @@ class HuggingFaceAgent:
         batch_size: int = 16,
         seed: int = 0,
         threads: int = 0,
+        demonstrations: str = "",
+        shots: str = "2,3",
+        adopt: bool = False,
         model_object: PreTrainedModel | None = None,
         tokenizer: PreTrainedTokenizerBase | None = None,
     ) -> None:
@@ -67,6 +75,9 @@ class HuggingFaceAgent:
         self._sampling = Sampling(temperature, top_p, max_tokens, max_context)
         self._batch_size = batch_size
         self._generator = torch.Generator(device=device).manual_seed(seed)
+        self._adopt = adopt
+        shown = load_demonstrations(demonstrations, shots, seed) if demonstrations else []
+        self._shown = [message["content"] for dialogue in shown for message in dialogue]
         self._kept: dict[tuple[str, ...], list[TokenConversation]] = {}
 
     def act_batch(self, conversations: Sequence[Conversation]) -> list[Response]:
@@ -104,10 +115,10 @@ class HuggingFaceAgent:
         """Return the conversation in tokens: those of the turns before, as they were sampled, and the new message."""
         texts = [message["content"] for message in conversation]
         if len(texts) == 1:
-            tokens = TokenConversation()
-            tokens.add_environment(self._format.opening(texts[0]))
-            return tokens
+            return self._written([*self._shown, *texts])
         kept = self._kept.get(_key(texts[:-1]))
+        if not kept and self._adopt:
+            return self._written([*self._shown, *texts])
         if not kept:
             raise CodeenvError(
                 "the hf agent was given a conversation that it did not take part in; start it from its first message"
@@ -115,6 +126,14 @@ class HuggingFaceAgent:
         tokens = kept.pop()
         stopped = tokens.spans[-1].finish == "stop"
         tokens.add_environment(self._format.follow_up(texts[-1], stopped))
+        return tokens
+
+    def _written(self, texts: Sequence[str]) -> TokenConversation:
+        """Return a dialogue as a prompt, responses included; it ends where the model begins to write."""
+        tokens = TokenConversation()
+        tokens.add_environment(self._format.opening(texts[0]))
+        for response, message in zip(texts[1::2], texts[2::2], strict=True):
+            tokens.add_environment([*self._format.response(response), *self._format.follow_up(message, stopped=True)])
         return tokens
 
 

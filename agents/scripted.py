@@ -51,14 +51,23 @@ class RandomWrong:
 
 
 class RepairsOnFeedback:
-    """Submits a wrong program first, and a correct one once it reads feedback about one of the problem's own public tests."""
+    """Submits a wrong program first, and a correct one once it reads feedback about one of the problem's own public tests.
+
+    Args:
+        wrong: wrong programs before the correct one; 2 makes demonstrations of three attempts.
+    """
+
+    def __init__(self, wrong: int = 1) -> None:
+        if wrong < 1:
+            raise AgentError(f"wrong is {wrong}; use a whole number of at least 1")
+        self._wrong = wrong
 
     def reset(self, problem: Problem, seed: int) -> Act:
         marks = [mark for test in problem.public_tests for mark in _marks(problem, test)]
 
         def act(conversation: Conversation) -> str:
             last = conversation[-1]["content"] if len(conversation) > 1 else ""
-            told = any(mark in last for mark in marks)
+            told = any(mark in last for mark in marks) and len(conversation) > 2 * self._wrong
             return _right(problem) if told else _wrong_on_purpose(problem)
 
         return act

@@ -90,6 +90,7 @@ class MixedLearner(Learner):
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect code and alignment episodes, learn from both, and make items of the failed programs."""
         start, start_cpu = time.perf_counter(), time.process_time()
+        self.phase = "updating"  # drawing items changes the buffer's state: an iteration is done whole or not at all
         prompts = self.config.episodes // self.config.group
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
         chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.config.group)]
@@ -102,6 +103,7 @@ class MixedLearner(Learner):
             metrics |= {"align_built": len(built.items), "align_buffer": len(self.buffer)}
             metrics |= {f"align_dropped_{reason}": float(count) for reason, count in built.dropped.items()}
         self.iteration += 1
+        self.phase = "between"
         return metrics | {"iteration_s": time.perf_counter() - start, "iteration_cpu_s": time.process_time() - start_cpu}
 
     def learn_mixed(self, collection: Collection, answered: Sequence[Answered], judge: Judge | None = None) -> Metrics:

@@ -28,6 +28,10 @@ class ChatFormat(Protocol):
         """Return the tokens of a later message; `stopped` says whether the response before it holds its own end token."""
         ...
 
+    def response(self, text: str) -> list[int]:
+        """Return the tokens of a response that somebody else wrote, with its end token."""
+        ...
+
     def text(self, ids: list[int]) -> str:
         """Return a response as text, without the token that ended it."""
         ...

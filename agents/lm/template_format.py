@@ -56,6 +56,10 @@ class TemplateFormat:
         start = self._follow_up_start
         return self._encode(start.removeprefix(self._eos) if stopped else start, text, self._follow_up_end)
 
+    def response(self, text: str) -> list[int]:
+        """Return the tokens of a response that somebody else wrote, with its end token."""
+        return [*self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True), *self.stop_ids]
+
     def text(self, ids: list[int]) -> str:
         """Return a response as text, without the token that ended it."""
         if ids and ids[-1] in self.stop_ids:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["mean_log_ratio", "normalised", "rewards_to_go", "shaped_rewards"]
+__all__ = ["gae", "mean_log_ratio", "normalised", "rewards_to_go", "shaped_rewards"]
 
 
 def mean_log_ratio(logprobs: Tensor, reference: Tensor, token_turn: Tensor, turns: int) -> Tensor:
@@ -30,19 +30,40 @@ def shaped_rewards(rewards: Tensor, log_ratio: Tensor, coefficient: float) -> Te
     return rewards - coefficient * log_ratio
 
 
-def rewards_to_go(rewards: Tensor, episode: Tensor) -> Tensor:
-    """Return for each turn the sum of its reward and of the later ones of its episode (gamma = 1), (K,) float32.
+def rewards_to_go(rewards: Tensor, episode: Tensor, gamma: float = 1.0) -> Tensor:
+    """Return for each turn the sum of its reward and of the later ones of its episode, (K,) float32.
 
     Args:
         rewards: (K,) rewards.
         episode: (K,) int64, the episode of each turn; turns of an episode are neighbours, in their order.
+        gamma: discount of one turn; 1.0 is the paper's.
     """
     returns = rewards.tolist()
     episodes = episode.tolist()
     for turn in range(len(returns) - 2, -1, -1):
         if episodes[turn] == episodes[turn + 1]:
-            returns[turn] += returns[turn + 1]
+            returns[turn] += gamma * returns[turn + 1]
     return torch.tensor(returns, dtype=rewards.dtype, device=rewards.device)
+
+
+def gae(rewards: Tensor, values: Tensor, episode: Tensor, gamma: float, decay: float) -> Tensor:
+    """Return the generalised advantage of each turn (arXiv 1506.02438, with turns as steps), (K,) float32.
+
+    delta_t = r_t + gamma V_{t+1} - V_t with V = 0 behind the last turn; A_t = delta_t + gamma lambda A_{t+1}. With lambda = 1
+    it is the discounted reward to go minus the value.
+
+    Args:
+        rewards, values: (K,) reward of each turn and the critic's value before it.
+        episode: (K,) int64, as in `rewards_to_go`.
+        gamma: discount of one turn.
+        decay: lambda; 0.0 looks one turn ahead.
+    """
+    advantages = (rewards - values).tolist()
+    episodes, later = episode.tolist(), values.tolist()
+    for turn in range(len(advantages) - 2, -1, -1):
+        if episodes[turn] == episodes[turn + 1]:
+            advantages[turn] += gamma * (later[turn + 1] + decay * advantages[turn + 1])
+    return torch.tensor(advantages, dtype=rewards.dtype, device=rewards.device)
 
 
 def normalised(advantages: Tensor) -> Tensor:

@@ -37,6 +37,9 @@ class RLEFConfig:
         clip: epsilon of the clipped policy objective.
         value_clip: alpha of the clipped value loss; `None` is plain squared error.
         kl_coefficient: beta of the KL term, inside the reward or in the loss as the algorithm says.
+        gamma: discount of one turn; the paper's is 1.
+        gae_lambda: lambda of the generalised advantage over turns; 1 is the Monte-Carlo return of the paper. Below 1 it needs
+            the turn-level critic.
         normalise_advantages: to mean 0 and standard deviation 1 over the turns of the collection (scope open).
         max_grad_norm: of either network (open).
         temperature, top_p: of the sampler.
@@ -64,6 +67,8 @@ class RLEFConfig:
     clip: float = 0.2
     value_clip: float | None = 0.2
     kl_coefficient: float = 0.05
+    gamma: float = 1.0
+    gae_lambda: float = 1.0
     normalise_advantages: bool = True
     max_grad_norm: float = 1.0
     temperature: float = 1.0
@@ -93,6 +98,14 @@ class RLEFConfig:
             value = getattr(self, name)
             if value is not None and not 0.0 < value < 1.0:
                 raise CodeenvError(f"{name} is {value!r}; use a number between 0 and 1, such as 2e-7 for an 8B model")
+        for name in ("gamma", "gae_lambda"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number from 0.0 to 1.0")
+        if self.gae_lambda < 1.0 and (ALGORITHMS[self.algorithm].baseline != "critic" or self.critic_level == "token"):
+            raise CodeenvError(
+                f"gae_lambda is {self.gae_lambda!r}, which needs the turn-level critic; set algorithm to 'rlef' and critic_level "
+                "to 'turn', or gae_lambda to 1.0"
+            )
         for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations"):
             if getattr(self, name) < 0:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number of at least 0")

@@ -154,6 +154,20 @@ class TrainingRun:
             raise
         save_model(learner, self.folder / "final")
 
+    def interrupted(self) -> bool:
+        """Keep what an interrupted run has: a checkpoint if it is between two iterations, and the policy in `final/`.
+
+        Returns:
+            Whether a checkpoint was written; if not, the newest one there is is older.
+        """
+        whole = self.learner.rewind()
+        saved = whole and len(self.metrics) == self.learner.iteration
+        if saved:
+            self.checkpoint()
+        if whole:  # else half of an update may be in the weights
+            save_model(self.learner, self.folder / "final")
+        return saved
+
     def checkpoint(self) -> Path:
         """Write a checkpoint of the state between two iterations."""
         return save_checkpoint(self.learner, self.folder, {"best": self.best}, self.config.keep)
@@ -286,13 +300,16 @@ class TrainingRun:
 
 
 def _first_difference(old: Any, new: Any, name: str = "") -> str:
-    """Return the first setting in which two runs differ, as words; the number of iterations and of threads may differ."""
+    """Return the first setting in which two runs differ, as words; the number of iterations and of threads may differ.
+
+    A setting that the older run does not know had no effect then; it counts as equal.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
-        for key in sorted(set(old) | set(new)):
+        for key in sorted(set(old)):
             found = _first_difference(old.get(key), new.get(key), f"{name}.{key}" if name else key)
             if found:
                 return found
         return ""
-    if old == new or name in ("threads", "workers", "keep", "checkpoint_every"):
+    if old == new or name in ("rlef.iterations", "threads", "workers", "keep", "checkpoint_every", "tensorboard", "wandb"):
         return ""
     return f"{name} = {old!r}, not {new!r}"

@@ -11,7 +11,7 @@ import copy
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from transformers import PreTrainedModel
 
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
-from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to_go, shaped_rewards
+from codeenv.agents.rlef.advantage import gae, mean_log_ratio, normalised, rewards_to_go, shaped_rewards
 from codeenv.agents.rlef.algorithms import ALGORITHMS, group_baseline, normalised_over_tokens, token_rewards_to_go
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import RLEFConfig
@@ -44,7 +44,7 @@ class Targets:
         old: (M,) log-probabilities of the policy before the update.
         log_ratio: (K,) mean over a turn's tokens of log pi_old - log rho.
         old_values: (K,) the critic before the update; with a token-level critic (M,).
-        returns: (K,) KL-shaped reward-to-go.
+        returns: (K,) KL-shaped reward-to-go, or the lambda-return.
         advantages: (K,) returns - old_values, normalised if the settings say so.
         token_advantages: (M,) where the tokens of a turn do not share one advantage, else `None`.
         reference: (M,) log-probabilities of the reference policy where the loss needs them, else `None`.
@@ -77,6 +77,10 @@ class Learner:
         env: the task's settings.
         config: the learner's settings.
         seed: of sampling and of the order of minibatches.
+
+    Attributes:
+        iteration: finished iterations.
+        phase: `collecting` and `updating` within an iteration; while `updating`, the weights are between two states.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class Learner:
         self.method = ALGORITHMS[config.algorithm]
         self.with_critic = self.method.baseline == "critic"
         self.iteration = 0
+        self.phase: Literal["between", "collecting", "updating"] = "between"
         self.device = policy.device
         self.sampling = config.sampling()
         self.generator = torch.Generator(self.device).manual_seed(seed)
@@ -101,14 +106,32 @@ class Learner:
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect, learn, and return its numbers."""
         start, start_cpu = time.perf_counter(), time.process_time()
-        group = self.config.group
-        chosen = [problem for problem in problems(self.iteration, self.config.episodes // group) for _ in range(group)]
-        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
+        self._before, self.phase = self.generator.get_state(), "collecting"
+        collection = self._collect(problems, judge)
+        self.phase = "updating"
         metrics = self.learn(collection)
         self.iteration += 1
+        self.phase = "between"
         metrics["iteration_s"] = time.perf_counter() - start
         metrics["iteration_cpu_s"] = time.process_time() - start_cpu
         return metrics
+
+    def rewind(self) -> bool:
+        """Go back to the state between two iterations if an iteration was broken off before it changed a weight.
+
+        Returns:
+            Whether the learner is between two iterations now, so that a checkpoint of it is whole.
+        """
+        if self.phase == "collecting":
+            self.generator.set_state(self._before)
+            self.phase = "between"
+        return self.phase == "between"
+
+    def _collect(self, problems: ProblemSource, judge: Judge) -> Collection:
+        """Return the collection of this iteration."""
+        group = self.config.group
+        chosen = [problem for problem in problems(self.iteration, self.config.episodes // group) for _ in range(group)]
+        return collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
 
     def learn(self, collection: Collection) -> Metrics:
         """Update policy and critic on a collection.
@@ -161,12 +184,16 @@ class Learner:
         log_ratio = mean_log_ratio(old, reference, table.token_turn, table.turns)
         if self.method.baseline != "critic":
             return self._without_critic(table, old, reference, log_ratio)
-        returns = rewards_to_go(shaped_rewards(table.rewards, log_ratio, config.kl_coefficient), table.episode)
+        shaped = shaped_rewards(table.rewards, log_ratio, config.kl_coefficient)
+        returns = rewards_to_go(shaped, table.episode, config.gamma)
         if config.critic_level == "token":
             each = returns[table.token_turn] - values
             each = self._normalised_tokens(each, table) if config.normalise_advantages else each
             return Targets(old, log_ratio, values, returns, torch.zeros_like(returns), each)
         advantages = returns - values
+        if config.gae_lambda < 1.0:
+            advantages = gae(shaped, values, table.episode, config.gamma, config.gae_lambda)
+            returns = advantages + values
         if config.normalise_advantages:
             advantages = self._normalised(advantages, table)
         return Targets(old, log_ratio, values, returns, advantages)
@@ -175,7 +202,7 @@ class Learner:
         """Return the targets of the algorithms that compare episodes instead of asking a critic."""
         method, beta = self.method, self.config.kl_coefficient
         rewards = shaped_rewards(table.rewards, log_ratio, beta) if method.kl == "turn_reward" else table.rewards
-        returns = rewards_to_go(rewards, table.episode)
+        returns = rewards_to_go(rewards, table.episode, self.config.gamma)
         kept = reference if method.kl.endswith("loss") else None
         values = torch.zeros_like(returns)
         if method.baseline == "none":

@@ -44,7 +44,8 @@ def main(
 
     Args:
         env: id of an environment (see `codeenv list`) or a problem file (.jsonl).
-        agent: oracle, never-right, random-wrong, repairs-on-feedback, ignores-feedback, chat, hf, human, or module:attribute.
+        agent: oracle, never-right, random-wrong, repairs-on-feedback, ignores-feedback, chat, hf, repair, human, or
+            module:attribute.
         episodes: number of episodes; one per problem by default.
         out: folder for the run.
         resume: go on with the run in --out.

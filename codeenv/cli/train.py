@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from codeenv.cli.interrupts import Interrupts
 from codeenv.cli.progress import Bar
 from codeenv.errors import CodeenvError, MissingExtraError
 
@@ -61,7 +62,10 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
     logging.set_verbosity_error()
     total = config.rlef.iterations
     run: TrainingRun | None = None
-    with open_judge(config) as judge:
+    interrupted = saved = False
+    note = "codeenv train: stopping after this update; Ctrl-C again stops at once and loses it"
+    interrupts = Interrupts(lambda: run is not None and run.learner.phase == "updating", note)
+    with open_judge(config) as judge, interrupts:
         try:
             run = TrainingRun(config, out, judge, resume, on_event=lambda sentence: print(sentence, file=sys.stderr))
             with Bar("iterations", total) as bar:
@@ -72,24 +76,37 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
                     bar.update(done, note)
                     if not sys.stderr.isatty() and (done % max(1, total // 20) == 0 or done == total):
                         print(f"iteration {done}/{total}: {note}", file=sys.stderr, flush=True)
+                    interrupts.check()
 
                 run.train(show)
         except KeyboardInterrupt:
-            done = run.learner.iteration if run is not None else 0
-            saved = run is not None and len(run.metrics) == done
-            if saved and run is not None:
-                run.checkpoint()
-            kept = f"the state after iteration {done} is" if saved else "its last checkpoint is"
-            print(f"codeenv train: interrupted; {kept} in {out}, --resume goes on from there", file=sys.stderr)
-            return 130
+            interrupted = True
+            saved = run is not None and run.interrupted()
         finally:
             if run is not None:
                 run.close()
-        _page(run)
+    if interrupted:
+        _say_interrupted(run, out, saved)
+        return 130
+    assert run is not None
+    _page(run)
     last = run.metrics[-1]["solve_rate"] if run.metrics else float("nan")
     print(f"trained for {run.learner.iteration} iterations, solve rate at the end {last:.3f}")
     print("\n".join(str(out / name) for name in ("final", "metrics.jsonl", "report.html")))
     return 0
+
+
+def _say_interrupted(run: TrainingRun | None, out: Path, saved: bool) -> None:
+    """Print what an interrupted run leaves behind; the report and the policy are written as at the end of a whole run."""
+    if run is None:
+        print(f"codeenv train: interrupted before the first iteration; start again with --resume or another --out than {out}",
+              file=sys.stderr)  # fmt: skip
+        return
+    _page(run)
+    kept = f"the state after iteration {run.learner.iteration} is" if saved else "its last checkpoint is"
+    print(f"codeenv train: interrupted; {kept} in {out}, --resume goes on from there", file=sys.stderr)
+    names = ("final", "metrics.jsonl", "report.html")
+    print("\n".join(str(out / name) for name in names if (out / name).exists()))
 
 
 def _page(run: TrainingRun) -> None:

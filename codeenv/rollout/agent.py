@@ -51,6 +51,7 @@ AGENTS = {
     "chat": "codeenv.agents.chat:ChatAgent",
     "hf": "codeenv.agents.hf:HuggingFaceAgent",
     "human": "codeenv.agents.human:TerminalAgent",
+    "repair": "codeenv.agents.repair:RepairAgent",
 }
 """Agents that have a name on the command line."""
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from codeenv.agents.rlef.advantage import mean_log_ratio, normalised, rewards_to_go, shaped_rewards
+from codeenv.agents.rlef.advantage import gae, mean_log_ratio, normalised, rewards_to_go, shaped_rewards
 from codeenv.agents.rlef.losses import policy_loss, value_loss
 
 F = torch.tensor
@@ -47,6 +47,29 @@ def test_the_return_is_the_outcome_with_all_penalties_and_kl_terms_that_follow(t
 def test_returns_do_not_cross_from_one_episode_to_the_next() -> None:
     returns = rewards_to_go(F([0.0, 1.0, -1.0, 0.0, 0.0, 1.0]), torch.tensor([0, 0, 1, 2, 2, 2]))
     assert returns.tolist() == [1.0, 1.0, -1.0, 1.0, 1.0, 1.0]
+
+
+TWO_EPISODES = torch.tensor([0, 0, 0, 1, 1])
+REWARDS, VALUES = F([-0.2, 0.0, 1.0, 0.0, -1.0]), F([0.1, 0.3, 0.5, -0.4, 0.2])
+
+
+@pytest.mark.parametrize(
+    ("gamma", "decay", "advantages"),
+    [
+        (1.0, 0.0, [-0.2 + 0.3 - 0.1, 0.5 - 0.3, 1.0 - 0.5, 0.2 + 0.4, -1.0 - 0.2]),  # one turn ahead
+        (0.5, 0.0, [-0.2 + 0.15 - 0.1, 0.25 - 0.3, 0.5, 0.1 + 0.4, -1.2]),
+        (1.0, 0.5, [0.0 + 0.5 * (0.2 + 0.5 * 0.5), 0.2 + 0.5 * 0.5, 0.5, 0.6 - 0.5 * 1.2, -1.2]),
+        (0.9, 0.5, [-0.03 + 0.45 * (0.15 + 0.45 * 0.5), 0.15 + 0.45 * 0.5, 0.5, 0.58 - 0.45 * 1.2, -1.2]),
+    ],
+)
+def test_the_generalised_advantage_is_the_decayed_sum_of_one_turn_errors(gamma, decay, advantages) -> None:
+    assert gae(REWARDS, VALUES, TWO_EPISODES, gamma, decay).tolist() == pytest.approx(advantages, abs=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [1.0, 0.7])
+def test_with_lambda_one_the_generalised_advantage_is_the_return_minus_the_value(gamma) -> None:
+    expected = rewards_to_go(REWARDS, TWO_EPISODES, gamma) - VALUES
+    assert gae(REWARDS, VALUES, TWO_EPISODES, gamma, 1.0).tolist() == pytest.approx(expected.tolist(), abs=1e-6)
 
 
 def test_normalised_advantages_have_mean_zero_and_deviation_one_and_a_constant_becomes_zero() -> None:

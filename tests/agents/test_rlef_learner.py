@@ -11,6 +11,7 @@ import torch
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.lm.scoring import build_batch, response_logprobs
+from codeenv.agents.rlef.advantage import gae, rewards_to_go
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import MINI, RLEFConfig
 from codeenv.agents.rlef.miniature import build_tokenizer, env_config
@@ -126,6 +127,17 @@ def test_returns_are_the_environments_rewards_when_policy_and_reference_agree(co
     assert targets.returns[first].tolist() == pytest.approx(totals, abs=1e-5)
 
 
+def test_the_critic_learns_the_lambda_return_and_the_monte_carlo_return_by_default(collection: Collection) -> None:
+    plain, short = learner(), learner(replace(SMALL, gae_lambda=0.5, gamma=0.9, normalise_advantages=False))
+    table = build_turns(collection.played)
+    monte_carlo, targets = plain.targets(table), short.targets(table)
+    assert torch.equal(monte_carlo.returns, rewards_to_go(table.rewards - 0.05 * monte_carlo.log_ratio, table.episode))
+    shaped = table.rewards - 0.05 * targets.log_ratio
+    assert torch.equal(targets.advantages, gae(shaped, targets.old_values, table.episode, 0.9, 0.5))
+    assert torch.allclose(targets.returns, targets.advantages + targets.old_values)
+    assert not torch.allclose(targets.returns, monte_carlo.returns, atol=1e-3)
+
+
 def test_critic_only_iterations_leave_the_policy_as_it_is(collection: Collection) -> None:
     one = learner(replace(SMALL, critic_only_iterations=1))
     policy = [value.clone() for value in one.policy.state_dict().values()]
@@ -194,6 +206,9 @@ def test_a_two_armed_bandit_is_solved(batch_judge) -> None:
         ({"iterations": 0}, "iterations is 0"),
         ({"episodes": 2, "updates": 4}, "more than the 2 episodes"),
         ({"clip": -0.1}, "clip is -0.1"),
+        ({"gamma": 1.5}, "gamma is 1.5"),
+        ({"gae_lambda": 0.9, "critic_level": "token"}, "gae_lambda is 0.9, which needs the turn-level critic"),
+        ({"gae_lambda": 0.9, "algorithm": "grpo", "group": 8}, "gae_lambda is 0.9, which needs the turn-level critic"),
     ],
 )
 def test_settings_that_cannot_work_are_refused_with_a_sentence(settings: dict[str, float], word: str) -> None:
