@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 from codeenv.feedback import FeedbackLimits
 from codeenv.problems import CallTest, CodeTest, Problem, Test
+from codeenv.problems.languages import LANGUAGES
 from codeenv.rollout.agent import AgentError
 from codeenv.rollout.conversation import Conversation
 from codeenv.submission import fence
@@ -101,17 +102,19 @@ def _right(problem: Problem) -> str:
         raise AgentError(
             f"problem {problem.id!r} has no known correct solution for a scripted agent to submit; choose another agent"
         )
-    return fence(problem.correct_solutions[0])
+    return fence(problem.correct_solutions[0], problem.language)
 
 
 def _wrong(problem: Problem, seed: int) -> str:
     if problem.incorrect_solutions:
-        return fence(problem.incorrect_solutions[seed % len(problem.incorrect_solutions)])
+        return fence(problem.incorrect_solutions[seed % len(problem.incorrect_solutions)], problem.language)
     return _wrong_on_purpose(problem)
 
 
 def _wrong_on_purpose(problem: Problem) -> str:
     """Return a program that runs and gives a wrong answer, so that feedback shows the expected one."""
+    if problem.language != "python":
+        return fence(LANGUAGES[problem.language].silent, problem.language)
     if problem.mode == "stdio":
         return fence("print('wrong on purpose')\n")
     name, _, method = (problem.entry_point or "f").partition("().")

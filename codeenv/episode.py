@@ -142,7 +142,7 @@ class Episode:
             raise CodeenvError(f"an action must be the text of the response, got {type(response).__name__}; pass a str")
         if self.done:
             raise CodeenvError(f"the episode on problem {self.problem.id!r} has ended; call reset() before step()")
-        return extract_code(response, self.config.require_fence)
+        return extract_code(response, self.config.require_fence, self.problem.language)
 
     def wants_private(self, public: Report) -> bool:
         """Return whether the private tests must run now: the public tests passed, and the episode ends with this turn."""

@@ -16,6 +16,7 @@ from typing import TypeAlias
 from codeenv.errors import CodeenvError
 from codeenv.judge.verdict import Report, TestResult, Verdict
 from codeenv.problems import CallTest, CodeTest, Problem, StdioTest
+from codeenv.problems.languages import LANGUAGES
 from codeenv.submission import parameters_of
 from codeenv.text import shorten
 
@@ -30,7 +31,7 @@ __all__ = [
     "get_prompt",
 ]
 
-REMINDER = "Put the whole program in one block that starts with ```python and ends with ```."
+_REMINDER = "Put the whole program in one block that starts with ```{language} and ends with ```."
 RETRY = "Fix the program and answer with the whole corrected program."
 
 
@@ -68,13 +69,19 @@ Prompt: TypeAlias = Callable[[Problem], str]
 _LIMITS = FeedbackLimits()
 
 
+def reminder(problem: Problem) -> str:
+    """Return the sentence that names the format of an answer."""
+    return _REMINDER.format(language=problem.language)
+
+
 def rlef_prompt(problem: Problem) -> str:
     """Return the first message: the task, the statement as it is, and the answer's format."""
     if problem.mode == "stdio":
-        task = "Solve this programming problem with a Python program that reads standard input and writes standard output."
+        title = LANGUAGES[problem.language].title
+        task = f"Solve this programming problem with a {title} program that reads standard input and writes standard output."
     else:
         task = f"Solve this programming problem in Python. The tests use `{problem.entry_point}`."
-    return f"{task}\n\n{problem.statement.strip()}\n\n{REMINDER}"
+    return f"{task}\n\n{problem.statement.strip()}\n\n{reminder(problem)}"
 
 
 def plain_prompt(problem: Problem) -> str:
@@ -90,16 +97,18 @@ def rlef(context: FeedbackContext, limits: FeedbackLimits = _LIMITS) -> str:
     """Return RLEF's feedback: every failing public test, then the request to try again and the format."""
     report = context.report
     if report.verdict is Verdict.NO_CODE:
-        return f"Your answer holds no program that can be run.\n\n{RETRY} {REMINDER}"
+        return f"Your answer holds no program that can be run.\n\n{RETRY} {reminder(context.problem)}"
     if report.verdict is Verdict.COMPILE_ERROR and not report.results:
-        return f"Your program does not compile:\n\n{shorten(report.error.strip(), limits.detail_chars)}\n\n{RETRY} {REMINDER}"
+        tail = 0.5 if context.problem.language == "python" else 0.0  # other compilers say the most in their first lines
+        words = shorten(report.error.strip(), limits.detail_chars, keep_tail=tail)
+        return f"Your program does not compile:\n\n{words}\n\n{RETRY} {reminder(context.problem)}"
     failed = report.failed
     parts = ["Your program fails these tests:"]
     parts += [describe_failure(context.problem, result, limits) for result in failed[: limits.failures]]
     if len(failed) > limits.failures:
         parts.append(f"... and {len(failed) - limits.failures} more failing tests.")
     body = shorten("\n\n".join(parts), limits.total_chars, keep_tail=0.0)
-    return f"{body}\n\n{RETRY} {REMINDER}"
+    return f"{body}\n\n{RETRY} {reminder(context.problem)}"
 
 
 def first_failure(context: FeedbackContext) -> str:
@@ -113,17 +122,17 @@ def first_failure(context: FeedbackContext) -> str:
 
 def error_class(context: FeedbackContext) -> str:
     """Return only the kind of the first failure."""
-    return f"Your program fails: {_SENTENCES[context.report.verdict]}\n\n{RETRY} {REMINDER}"
+    return f"Your program fails: {_SENTENCES[context.report.verdict]}\n\n{RETRY} {reminder(context.problem)}"
 
 
 def binary(context: FeedbackContext) -> str:
     """Return only that the program is not right."""
-    return f"Your program is not right.\n\n{RETRY} {REMINDER}"
+    return f"Your program is not right.\n\n{RETRY} {reminder(context.problem)}"
 
 
 def none(context: FeedbackContext) -> str:
     """Return a request for another attempt that says nothing about the last one (RLEF's no-feedback ablation)."""
-    return f"Give another solution to the problem. {REMINDER}"
+    return f"Give another solution to the problem. {reminder(context.problem)}"
 
 
 def compact(context: FeedbackContext) -> str:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import ast
 import re
 
+from codeenv.problems.languages import LANGUAGES
+
 __all__ = ["extract_code", "fence", "parameters_of"]
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$", re.MULTILINE)
-_PYTHON = {"python", "py", "python3", "py3"}
 
 
-def extract_code(response: str, require_fence: bool = True) -> str | None:
+def extract_code(response: str, require_fence: bool = True, language: str = "python") -> str | None:
     """Return the program in a response, or `None` if there is none.
 
-    It is the last closed fenced block marked as Python, else the last closed fenced block. Without any fence, the whole
-    response is taken if `require_fence` is off (whether it is Python, the compiler in the sandbox decides). A block that is
+    It is the last closed fenced block marked as `language`, else the last closed fenced block. Without any fence, the whole
+    response is taken if `require_fence` is off (whether it is a program, the compiler in the sandbox decides). A block that is
     never closed was cut off and does not count.
 
     >>> extract_code("Try this:\\n```python\\nprint(1)\\n```\\nIt prints 1.")
@@ -28,22 +29,23 @@ def extract_code(response: str, require_fence: bool = True) -> str | None:
     opened = False
     while opening := _FENCE.search(response, position):
         opened = True
-        mark, language = opening.group(1), opening.group(2).lower()
+        mark, name = opening.group(1), opening.group(2).lower()
         closing = re.compile(rf"^[ \t]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
         end = closing.search(response, opening.end())
         if end is None:
             break
-        blocks.append((language, response[min(opening.end() + 1, end.start()) : end.start()]))
+        blocks.append((name, response[min(opening.end() + 1, end.start()) : end.start()]))
         position = end.end()
     if blocks:
-        python = [body for language, body in blocks if language in _PYTHON]
-        return python[-1] if python else blocks[-1][1]
+        names = {language, *LANGUAGES[language].aliases}
+        marked = [body for name, body in blocks if name in names]
+        return marked[-1] if marked else blocks[-1][1]
     if require_fence or opened or not response.strip():
         return None
     return response
 
 
-def fence(source: str) -> str:
+def fence(source: str, language: str = "python") -> str:
     """Return a response that submits `source`: a fenced block that `extract_code` reads back, whatever the source holds.
 
     >>> extract_code(fence("print('```')\\n"))
@@ -51,7 +53,7 @@ def fence(source: str) -> str:
     """
     runs = [len(run) for run in re.findall(r"`{3,}", source)]
     mark = "`" * max([3, *(run + 1 for run in runs)])
-    return f"{mark}python\n{source}{'' if source.endswith(chr(10)) else chr(10)}{mark}"
+    return f"{mark}{language}\n{source}{'' if source.endswith(chr(10)) else chr(10)}{mark}"
 
 
 def parameters_of(source: str, entry_point: str | None) -> list[str]:

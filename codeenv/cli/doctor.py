@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from codeenv.judge.cheats import cheats_that_pass
-from codeenv.sandbox import levels
+from codeenv.sandbox import levels, toolchains
 
 _OPTIONAL = {
     "torch": "agents",
@@ -51,6 +51,7 @@ def main(
         "isolation": {level: {"available": not reason, "reason": reason} for level, reason in reasons.items()},
         "docker": _docker(),
         "accelerator": _accelerator(),
+        "languages": {name: _language(name) for name in toolchains.FOREIGN},
         "packages": {name: _version(name) for name in _OPTIONAL},
     }
     passed: dict[str, list[str]] = {}
@@ -74,6 +75,8 @@ def _shown(found: dict[str, Any]) -> str:
         lines.append(f"isolation     {level}: {words}")
     lines.append(f"docker        {found['docker']}")
     lines.append(f"accelerator   {found['accelerator']}")
+    for name, state in found["languages"].items():
+        lines.append(f"language      {name}: {state['version'] or state['reason']}")
     for name, installed in found["packages"].items():
         words = installed or f"not installed (pip install 'codeenv-rl[{_OPTIONAL[name]}]')"
         lines.append(f"package       {name}: {words}")
@@ -81,6 +84,11 @@ def _shown(found: dict[str, Any]) -> str:
         names = state["cheats_that_pass"]
         lines.append(f"attack        {level}: " + ("no cheat passed" if not names else f"PASSED: {', '.join(names)}"))
     return "\n".join(lines)
+
+
+def _language(name: str) -> dict[str, str]:
+    reason = toolchains.missing(name)
+    return {"version": "" if reason else toolchains.toolchain(name).version, "reason": reason}
 
 
 def _version(name: str) -> str | None:

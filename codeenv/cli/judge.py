@@ -13,6 +13,7 @@ from codeenv.errors import CodeenvError
 from codeenv.feedback import describe_failure
 from codeenv.judge import Judge, Report, Verdict
 from codeenv.problems import Problem
+from codeenv.problems.languages import language_of_file
 
 
 def main(
@@ -23,11 +24,14 @@ def main(
     isolation: Literal["test", "batch"] = "test",
     interpreter: str | None = None,
     trusted: bool = False,
+    language: str | None = None,
     as_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Judge a program against a problem; exit status 0 if accepted, 1 if not, 2 for bad input, 3 for a judge error.
 
-    Example: codeenv judge problem.json solution.py --json
+    The program's language is the problem's; --language says another, and a problem without one takes it from the file's suffix.
+
+    Example: codeenv judge problem.json solution.cpp --json
 
     Args:
         problem: file with one problem as JSON (see `codeenv problems`).
@@ -37,9 +41,15 @@ def main(
         isolation: test (a process for each test) or batch (one process for all).
         interpreter: path of the CPython (3.9 or newer) that runs the program.
         trusted: the program is trusted; needed for the level rlimits.
+        language: the program's language.
         as_json: print the report as JSON.
     """
-    asked = Problem.from_dict(_row(problem))  # type: ignore[arg-type]
+    row = _row(problem)
+    if isinstance(row, dict) and (language or "language" not in row):
+        found = language_of_file(code)
+        chosen = language or (found.name if found is not None and row.get("mode") == "stdio" else None)
+        row = {**row, **({"language": chosen} if chosen else {})}
+    asked = Problem.from_dict(row)  # type: ignore[arg-type]
     source = _source(code)
     with Judge(sandbox=sandbox, workers=1, isolation=isolation, interpreter=interpreter, trusted=trusted) as judge:
         report = judge.judge(asked, source, tests=tests)

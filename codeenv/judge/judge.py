@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from codeenv.errors import CodeenvError
 from codeenv.judge.cache import ExecutionCache
+from codeenv.judge.foreign import ForeignJudge, foreign
 from codeenv.judge.jobs import BatchJob, Job, SingleJob, report_from
 from codeenv.judge.outcomes import Outcome, call_outcome
 from codeenv.judge.prepared import Preparations, Prepared, PreparedTest, Which, call_input
@@ -107,10 +108,11 @@ class Judge:
         self._pool, self.isolation_level = _opened(sandbox, workers, options)
         self._tracer = Tracer(lambda: _opened(sandbox, 1, {**options, "tracing": True})[0])
         self.cache = cache
+        self._foreign = ForeignJudge(self.isolation_level, workers, self.check_by_program)
         self._prepared = Preparations()
         self._stats = JudgeStats()
         self._lock = threading.Lock()
-        self._closer = weakref.finalize(self, _close, self._pool, self._tracer)
+        self._closer = weakref.finalize(self, _close, self._pool, self._tracer, self._foreign)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A judge is pickled as its settings: the copy starts workers of its own."""
@@ -136,7 +138,7 @@ class Judge:
                 stats.requests,
                 stats.cache_hits,
                 stats.executions,
-                self._pool.cpu_s + self._tracer.cpu_s,
+                self._pool.cpu_s + self._tracer.cpu_s + self._foreign.cpu_s,
                 stats.judge_cpu_s,
                 stats.retries,
             )
@@ -156,7 +158,7 @@ class Judge:
         for position, request in enumerate(requests):
             prepared = self._prepared.get(request.problem, request.tests)
             report: Report | None = None
-            if batch and self.cache is not None and type(request.source) is str:
+            if batch and self.cache is not None and type(request.source) is str and request.problem.language == "python":
                 program = self.cache.find((request.source, *prepared.program_key))
                 if program is not None:
                     report = report_from(program, prepared, self.isolation_level)
@@ -166,7 +168,7 @@ class Judge:
             reports.append(report)
             if report is None:
                 waiting.append((position, request, prepared))
-            if request.trace != "off":
+            if request.trace != "off" and request.problem.language == "python":
                 wanted.append((position, request.source, checked_mode(request.trace), prepared))
         executed = 0
         if waiting:
@@ -204,6 +206,10 @@ class Judge:
 
     def _run(self, waiting: list[tuple[int, JudgeRequest, Prepared]], reports: list[Report | None]) -> int:
         """Run what has to be run and fill in the reports; return how many different submissions were run."""
+        executed = 0
+        if any(foreign(request.problem) for _, request, _ in waiting):
+            executed = self._foreign.judge([item for item in waiting if foreign(item[1].problem)], reports)
+            waiting = [item for item in waiting if not foreign(item[1].problem)]
         batched: dict[tuple[Any, ...], list[tuple[int, JudgeRequest, Prepared]]] = {}
         single: dict[tuple[Any, ...], list[tuple[int, JudgeRequest, Prepared]]] = {}
         for item in waiting:
@@ -219,7 +225,7 @@ class Judge:
         for job in jobs:
             for position, report in job.reports():
                 reports[position] = report
-        return len(jobs)
+        return len(jobs) + executed
 
     def _run_jobs(self, jobs: list[Job]) -> None:
         caller = time.thread_time()
@@ -287,6 +293,7 @@ def _opened(sandbox: str, workers: int, options: dict[str, Any]) -> tuple[Pool, 
     return open_pool(sandbox, workers, **options)
 
 
-def _close(pool: Pool, tracer: Tracer) -> None:
+def _close(pool: Pool, tracer: Tracer, foreign: ForeignJudge) -> None:
     pool.close()
     tracer.close()
+    foreign.close()

@@ -23,6 +23,7 @@ __all__ = [
     "call_outcome",
     "code_outcome",
     "program_outcome",
+    "signal_name",
 ]
 
 OUTPUT_CHARACTERS = 10_000
@@ -114,7 +115,7 @@ def program_outcome(run: Run, unit: Unit) -> Outcome:
         if letter == "E" and record:
             decided = Verdict.RUNTIME_ERROR, record.text
         elif run.reason == SIGNALLED:
-            decided = Verdict.RUNTIME_ERROR, f"killed by signal {_signal_name(run.code)}"
+            decided = Verdict.RUNTIME_ERROR, f"killed by signal {signal_name(run.code)}"
         elif run.code != 0:
             decided = Verdict.RUNTIME_ERROR, f"exit status {run.code}"
     verdict, error = decided if decided is not None else (None, "")
@@ -225,7 +226,7 @@ def _call_ended(run: Run, record: Record | None) -> tuple[Verdict, str] | None:
     """Return the verdict of a call that left no value, or `None`."""
     if record is None or record.letter not in "VNEX":
         if run.reason == SIGNALLED:
-            return Verdict.RUNTIME_ERROR, f"killed by signal {_signal_name(run.code)}"
+            return Verdict.RUNTIME_ERROR, f"killed by signal {signal_name(run.code)}"
         return Verdict.RUNTIME_ERROR, f"the process ended with status {run.code} before the call returned"
     if record.letter == "N":
         return Verdict.WRONG_ANSWER, record.text
@@ -240,7 +241,7 @@ def _by_limits(run: Run, record: Record | None, unit: Unit) -> tuple[Verdict, st
     if not run.compiled:
         if record is not None and record.letter == "C":
             return Verdict.COMPILE_ERROR, record.text
-        why = "took too long" if run.reason in (CPU_LIMIT, IDLE_LIMIT) else f"ended by signal {_signal_name(run.code)}"
+        why = "took too long" if run.reason in (CPU_LIMIT, IDLE_LIMIT) else f"ended by signal {signal_name(run.code)}"
         return Verdict.COMPILE_ERROR, f"the source does not compile: the compiler {why}"
     if run.reason in (CPU_LIMIT, IDLE_LIMIT):
         return _over_time(unit)
@@ -256,7 +257,8 @@ def _over_time(unit: Unit) -> tuple[Verdict, str]:
     return Verdict.TIME_LIMIT, f"more than {unit.time_s:g} s"
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
+    """Return a signal's name, or its number where it has none."""
     try:
         return signal.Signals(number).name
     except ValueError:

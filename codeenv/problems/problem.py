@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from codeenv.errors import CodeenvError
+from codeenv.problems.languages import LANGUAGES, language_of
 from codeenv.problems.plain import PlainDataError, from_json, to_json
 
 __all__ = ["CallTest", "Checker", "CodeTest", "Limits", "Problem", "ProblemError", "StdioTest", "Test"]
@@ -160,6 +161,7 @@ class Problem:
         tags, source, license: provenance.
         correct_solutions: known right programs.
         incorrect_solutions: known wrong programs.
+        language: language of submissions, a name of `codeenv.problems.languages`; other than Python in stdio mode only.
     """
 
     id: str
@@ -177,6 +179,7 @@ class Problem:
     license: str = ""
     correct_solutions: tuple[str, ...] = ()
     incorrect_solutions: tuple[str, ...] = ()
+    language: str = "python"
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id:
@@ -188,6 +191,14 @@ class Problem:
         if self.entry_point and not all(_is_name(part.removesuffix("()")) for part in self.entry_point.split(".")):
             raise ProblemError(
                 f"problem {self.id!r}: entry_point is {self.entry_point!r}; use a name such as f, Solution or Solution().f"
+            )
+        language = language_of(self.language) if isinstance(self.language, str) else None
+        if language is None:
+            raise ProblemError(f"problem {self.id!r}: language is {self.language!r}; use one of {', '.join(LANGUAGES)}")
+        object.__setattr__(self, "language", language.name)
+        if self.language != "python" and self.mode != "stdio":
+            raise ProblemError(
+                f"problem {self.id!r}: mode is {self.mode!r}, language {self.language!r}; call tests are for Python only"
             )
         if not self.public_tests and not self.private_tests:
             raise ProblemError(f"problem {self.id!r}: it has no tests; give public_tests or private_tests")
@@ -257,6 +268,7 @@ class Problem:
             "license": self.license,
             "correct_solutions": list(self.correct_solutions),
             "incorrect_solutions": list(self.incorrect_solutions),
+            **({"language": self.language} if self.language != "python" else {}),
         }
 
     def tests(self, which: Literal["public", "private", "all"]) -> tuple[Test, ...]:

@@ -20,7 +20,7 @@ from typing import Any
 from codeenv.sandbox.levels import package_places
 from codeenv.sandbox.units import SandboxError
 
-__all__ = ["IMAGE", "LABEL", "boot_command", "build", "code_digest", "image_archive"]
+__all__ = ["IMAGE", "LABEL", "boot_command", "build", "code_digest", "image_archive", "shared_libraries"]
 
 IMAGE = f"codeenv-sandbox:py{sys.version_info.major}.{sys.version_info.minor}"
 LABEL = "codeenv.sandbox"
@@ -102,7 +102,7 @@ def image_archive(packages: Sequence[str]) -> bytes:
             _add_folder(archive, Path(source), f"{_PACKAGES}/{name}", {"__pycache__", "tests"})
             binaries += [str(path) for path in Path(source).rglob("*.so*")]
             inside.append(str(Path(source)))
-        for library in _libraries(binaries):
+        for library in shared_libraries(binaries):
             if not any(library.startswith(folder + "/") for folder in inside):
                 archive.add(os.path.realpath(library), library)
         empty = tarfile.TarInfo("tmp")
@@ -123,7 +123,7 @@ def _add_folder(archive: tarfile.TarFile, source: Path, name: str, left_out: set
     archive.add(source, name, filter=readable)
 
 
-def _libraries(binaries: Sequence[str]) -> list[str]:
+def shared_libraries(binaries: Sequence[str]) -> list[str]:
     found: set[str] = set()
     for start in range(0, len(binaries), 50):
         try:

@@ -26,11 +26,11 @@ from codeenv.sandbox.pool import Pool, WorkerLike
 from codeenv.sandbox.units import SandboxError, WorkerLost
 from codeenv.sandbox.worker import Worker, WorkerConfig
 
-__all__ = ["LEVELS", "check", "open_pool", "package_places"]
+__all__ = ["LEVELS", "REMEDIES", "check", "open_pool", "package_places"]
 
 LEVELS = ("namespaces", "landlock", "rlimits", "docker")
 
-_REMEDIES = {
+REMEDIES = {
     "namespaces": "allow user namespaces (sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone or "
     "kernel.apparmor_restrict_unprivileged_userns), or ask for sandbox='landlock' or sandbox='docker'",
     "landlock": "use Linux 5.13 or newer with Landlock enabled, or ask for sandbox='docker'",
@@ -135,7 +135,7 @@ def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, 
             raise WorkerLost(str(error)) from None
         if level == "docker" or "interpreter" in str(error):
             raise
-        raise SandboxError(f"sandbox {level!r} cannot be had here: {error}; {_REMEDIES[level]}") from None
+        raise SandboxError(f"sandbox {level!r} cannot be had here: {error}; {REMEDIES[level]}") from None
     if level == "rlimits" or key in _tested:
         return worker
     with _testing:
@@ -146,7 +146,7 @@ def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, 
                 through = ["the self-test ended the worker"]
             if through:
                 worker.close()
-                raise SandboxError(f"sandbox {level!r} does not hold here: {', '.join(through)}; {_REMEDIES[level]}")
+                raise SandboxError(f"sandbox {level!r} does not hold here: {', '.join(through)}; {REMEDIES[level]}")
             _tested.add(key)
     return worker
 

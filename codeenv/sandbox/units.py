@@ -28,7 +28,9 @@ __all__ = [
 
 _DOUBLE = struct.Struct("<d")
 
-Kind: TypeAlias = Literal["stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace"]
+Kind: TypeAlias = Literal[
+    "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "compile", "piped", "validate"
+]
 
 
 class SandboxError(CodeenvError):

@@ -69,6 +69,7 @@ class WorkerConfig:
         modules: what the worker imports beforehand.
         tracing: folder of the tracing package, for a worker that records runs.
         environment: environment variables that submissions see.
+        world: for programs of other languages, what `codeenv.sandbox.toolchains.World.settings` returns.
     """
 
     level: str = "namespaces"
@@ -77,6 +78,7 @@ class WorkerConfig:
     modules: tuple[str, ...] = MODULES
     tracing: str = ""
     environment: dict[str, str] = field(default_factory=lambda: {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"})
+    world: dict[str, Any] | None = None
 
 
 class Worker:
@@ -121,6 +123,7 @@ class Worker:
                 "modules": list(config.modules),
                 "tracing": config.tracing,
                 "environment": dict(config.environment),
+                **({"world": config.world} if config.world is not None else {}),
             },
             2,
         )

@@ -149,7 +149,7 @@ async def submit(request: Request, body: SubmitRequest) -> SubmitResult:
     service: Service = request.app.state.service
     _check_language(body.config.language or "python")
     problem = _submitted_problem(service, body)
-    source = extract_code(body.completion, require_fence=False)
+    source = extract_code(body.completion, False, problem.language)
     if source is None:
         return SubmitResult(id=body.id, accepted=False, extracted_code="", tests=[], extracted_type="empty")
     report = (await service.judge_many(request, [JudgeRequest(problem, source)]))[0]

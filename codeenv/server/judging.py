@@ -115,7 +115,7 @@ async def _judge(request: Request, bodies: Sequence[JudgeBody]) -> list[Report]:
     if len(bodies) > service.settings.max_batch:
         raise CodeenvError(f"the batch has {len(bodies)} submissions; at most {service.settings.max_batch} are taken at a time")
     problems = [_problem(service, body) for body in bodies]
-    sources = [_source(body) for body in bodies]
+    sources = [_source(body, problem.language) for body, problem in zip(bodies, problems, strict=True)]
     work = [
         JudgeRequest(problem, source, body.tests)
         for body, problem, source in zip(bodies, problems, sources, strict=True)
@@ -141,10 +141,10 @@ def _problem(service: Service, body: JudgeBody) -> Problem:
     return problem
 
 
-def _source(body: JudgeBody) -> str | None:
+def _source(body: JudgeBody, language: str) -> str | None:
     if (body.source is None) == (body.response is None):
         raise CodeenvError("give either 'source' or 'response'")
-    return body.source if body.source is not None else extract_code(body.response or "", require_fence=False)
+    return body.source if body.source is not None else extract_code(body.response or "", False, language)
 
 
 def _row(report: Report) -> ReportRow:

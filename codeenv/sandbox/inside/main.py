@@ -46,6 +46,8 @@ def main(arguments: list[str]) -> NoReturn:
     length = struct.unpack("<I", _exactly(4))[0]
     config: dict[str, Any] = marshal.loads(_exactly(length))
     try:
+        if "world" in config:  # programs of other languages; imported while its file can still be reached
+            from . import native
         _stack_for_recursion()
         if config["level"] == "namespaces":
             namespaces.enter()
@@ -55,6 +57,11 @@ def main(arguments: list[str]) -> NoReturn:
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     except BaseException as error:
         _fail(error)
+    if "world" in config:
+        try:
+            native.confine(config["world"], _CONTROL, _REQUEST, _REPLY, _say)
+        except BaseException as error:
+            _fail(error)
     confine(config)
 
 

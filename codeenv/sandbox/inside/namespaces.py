@@ -23,7 +23,7 @@ _NEWNS, _NEWCGROUP, _NEWUTS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = (
     0x20000000,
     0x40000000,
 )
-_RDONLY, _NOSUID, _NODEV, _REMOUNT, _BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
+RDONLY, NOSUID, NODEV, REMOUNT, BIND, _REC, _PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
 _DETACH = 2
 _UNUSED_IDS = 1_900_000_000
 
@@ -113,7 +113,7 @@ def build_root(folders: list[str], hidden: list[str], packages: list[tuple[str, 
     Raises:
         OSError: naming the mount that failed.
     """
-    _mount(None, "/", None, _REC | _PRIVATE)
+    mount(None, "/", None, _REC | _PRIVATE)
     base = next(
         folder
         for folder in ("/sys", "/mnt", "/srv", "/media", "/home", "/tmp")
@@ -122,11 +122,12 @@ def build_root(folders: list[str], hidden: list[str], packages: list[tuple[str, 
     devices = {
         f"/dev/{name}": f"/dev/{'urandom' if name == 'random' else name}" for name in ("null", "zero", "urandom", "random")
     }
-    wanted = [*devices.items(), *((folder, folder) for folder in folders if not os.path.islink(folder))]
+    kept = [path for path in folders if not (os.path.islink(path) and os.path.isdir(path))]
+    wanted = [*devices.items(), *((path, path) for path in kept)]
     wanted += [(f"/packages/{name}", source) for source, name in packages]
     opened = [(target, source, os.open(source, os.O_PATH | os.O_CLOEXEC)) for target, source in wanted]
     become_mapped_user()
-    _mount("none", base, "tmpfs", _NOSUID, "size=1m,nr_inodes=4096,mode=755")
+    mount("none", base, "tmpfs", NOSUID, "size=1m,nr_inodes=4096,mode=755")
     for path in _top_links():
         if os.path.islink(path):
             os.symlink(os.readlink(path), base + path)
@@ -134,13 +135,13 @@ def build_root(folders: list[str], hidden: list[str], packages: list[tuple[str, 
         _bind(source, file, base + target, read_only=target not in devices)
         os.close(file)
     for folder in hidden:
-        _mount("none", base + folder, "tmpfs", _RDONLY | _NOSUID | _NODEV, "size=0,nr_inodes=1")
+        mount("none", base + folder, "tmpfs", RDONLY | NOSUID | NODEV, "size=0,nr_inodes=1")
     os.mkdir(base + "/tmp", 0o755)
     os.chdir(base)
     syscall_pivot()
     if libc.umount2(b".", ctypes.c_int(_DETACH)):
         raise OSError(ctypes.get_errno(), "the old root could not be detached")
-    _mount(None, "/", None, _REMOUNT | _BIND | _RDONLY | _NOSUID | _NODEV)
+    mount(None, "/", None, REMOUNT | BIND | RDONLY | NOSUID | NODEV)
     os.chdir("/tmp")
 
 
@@ -205,7 +206,7 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
-def _mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+def mount(source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
     values = [value.encode() if value is not None else None for value in (source, target, kind, data)]
     if libc.mount(values[0], values[1], values[2], ctypes.c_ulong(flags), values[3]):
         code = ctypes.get_errno()
@@ -219,9 +220,9 @@ def _bind(source: str, file: int, target: str, read_only: bool = True) -> None:
         os.makedirs(os.path.dirname(target), 0o755, exist_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o444))
     try:
-        _mount(f"/proc/self/fd/{file}", target, None, _BIND | _REC)
+        mount(f"/proc/self/fd/{file}", target, None, BIND | _REC)
     except OSError as error:
         raise OSError(error.errno, f"binding {source} failed ({error.strerror})") from None
     if read_only:
         kept = os.statvfs(target).f_flag & (2 | 4 | 8 | 1024 | 2048)
-        _mount(None, target, None, _REMOUNT | _BIND | _RDONLY | kept)
+        mount(None, target, None, REMOUNT | BIND | RDONLY | kept)

@@ -19,7 +19,7 @@ _ERRNO = 0x00050000
 _CLONE_THREAD = 0x00010000
 _NEW_NAMESPACE = 0x7E020080  # every CLONE_NEW* flag of clone
 
-_PLAIN = """
+PLAIN = """
 read write close fstat lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn pread64 pwrite64 readv writev
 sched_yield mremap msync madvise dup nanosleep getitimer setitimer getpid sendfile sendto recvfrom shutdown getsockopt exit
 wait4 uname flock ftruncate getcwd chdir gettimeofday getrusage sysinfo times getuid getgid geteuid getegid getppid getgroups
@@ -30,7 +30,7 @@ getrandom membarrier statx rseq faccessat2 close_range kill tgkill open stat lst
 vfork readlink getrlimit setrlimit getpgrp arch_prctl time epoll_create epoll_wait eventfd pause
 """
 
-_ARGUMENT_IN = {
+ARGUMENT_IN = {
     "prlimit64": (0, [0]),  # of the caller only
     "socketpair": (0, [1]),  # AF_UNIX; an event loop needs one
     "prctl": (0, [15, 16]),  # the thread's name
@@ -46,7 +46,7 @@ def _argument(index: int) -> int:
     return 16 + 8 * index  # low half, little endian
 
 
-class _Program:
+class Program:
     """An assembler for the few instructions that filters need."""
 
     def __init__(self) -> None:
@@ -72,16 +72,16 @@ def worker_filter(arch: str) -> bytes:
     """Return the allow-list of the worker and all its descendants, as BPF instructions."""
     number = syscalls.numbers(arch)
     refuse = _ERRNO | errno.EPERM
-    program = _Program()
+    program = Program()
     program.load(_LD_ARCH)
     program.equal(syscalls.AUDIT_ARCH[arch], 1, 0)
     program.give(_KILL)
     program.load(_LD_NUMBER)
-    for name in _PLAIN.split():
+    for name in PLAIN.split():
         if name in number:
             program.equal(number[name], 0, 1)
             program.give(_ALLOW)
-    for name, (index, values) in _ARGUMENT_IN.items():
+    for name, (index, values) in ARGUMENT_IN.items():
         program.equal(number[name], 0, len(values) * 2 + 2)
         program.load(_argument(index))
         for value in values:
@@ -103,7 +103,7 @@ def child_filter(arch: str) -> tuple[bytes, list[int]]:
     """Return the filter that a child adds before it runs a submission, and the offsets where its own pid goes."""
     number = syscalls.numbers(arch)
     refuse = _ERRNO | errno.EPERM
-    program = _Program()
+    program = Program()
     pid_at = []
     program.load(_LD_NUMBER)
     for name in ("fork", "vfork", "seccomp"):

@@ -25,11 +25,15 @@ set_tid_address 218 96, clock_gettime 228 113, clock_getres 229 114, clock_nanos
 ppoll 271 73, set_robust_list 273 99, get_robust_list 274 100, epoll_pwait 281 22, eventfd2 290 19, epoll_create1 291 20, dup3
 292 24, pipe2 293 59, prlimit64 302 261, getrandom 318 278, membarrier 324 283, statx 332 291, rseq 334 293, faccessat2 439
 439, close_range 436 436, seccomp 317 277, clone3 435 435, pivot_root 155 41, landlock_create_ruleset 444 444,
-landlock_add_rule 445 445, landlock_restrict_self 446 446, memfd_create 319 279, capset 126 91
+landlock_add_rule 445 445, landlock_restrict_self 446 446, memfd_create 319 279, capset 126 91, execve 59 221, mkdirat 258 34,
+unlinkat 263 35, renameat 264 38, renameat2 316 276, linkat 265 37, symlinkat 266 36, fchmod 91 52, fchmodat 268 53, umask 95
+166, utimensat 280 88, fsync 74 82, fdatasync 75 83, fallocate 285 47, truncate 76 45, fadvise64 221 223, copy_file_range 326
+285, statfs 137 43, fstatfs 138 44, sched_getparam 143 121, sched_getscheduler 145 120, fchown 93 55, fchownat 260 54
 """
 _X86_64_ONLY = """
 open 2, stat 4, lstat 6, poll 7, access 21, pipe 22, select 23, dup2 33, alarm 37, fork 57, vfork 58, readlink 89, getrlimit 97,
-setrlimit 160, getpgrp 111, arch_prctl 158, time 201, epoll_create 213, epoll_wait 232, eventfd 284, pause 34
+setrlimit 160, getpgrp 111, arch_prctl 158, time 201, epoll_create 213, epoll_wait 232, eventfd 284, pause 34, rename 82,
+mkdir 83, rmdir 84, creat 85, link 86, unlink 87, symlink 88, chmod 90, getdents 78
 """
 _AARCH64_ONLY = "getrlimit 163, setrlimit 164"
 

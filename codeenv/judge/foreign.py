@@ -1,0 +1,148 @@
+"""Judging programs in languages other than Python: compile, run each test in a process of its own, compare as for Python.
+
+A program that does not compile has the verdict `compile_error` with the first lines of what the compiler said. Limits are those
+of the problem; what the language's runtime itself takes to start is added (`codeenv.sandbox.toolchains`).
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol, TypeAlias
+
+from codeenv.judge.jobs import compared
+from codeenv.judge.outcomes import ERROR_CHARACTERS, OUTPUT_CHARACTERS, Outcome, bounded, signal_name
+from codeenv.judge.prepared import Prepared, PreparedTest
+from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
+from codeenv.problems.problem import Problem
+from codeenv.sandbox.foreign import Foreign, memory_is_out
+from codeenv.sandbox.toolchains import Toolchain, source_name, toolchain
+from codeenv.sandbox.units import CPU_LIMIT, IDLE_LIMIT, SIGNALLED, Run, Unit, WorkerLost
+
+__all__ = ["ForeignJudge", "foreign", "foreign_outcome"]
+
+Check: TypeAlias = Callable[[Prepared, list[tuple[PreparedTest, Outcome]]], list[tuple[Verdict, str]]]
+
+
+class Request(Protocol):
+    """What is needed of a request."""
+
+    @property
+    def problem(self) -> Problem: ...
+    @property
+    def source(self) -> str: ...
+    @property
+    def tests(self) -> str: ...
+
+
+def foreign(problem: Problem) -> bool:
+    """Whether submissions to a problem are judged here."""
+    return problem.language != "python"
+
+
+class ForeignJudge:
+    """The part of a judge that deals with other languages.
+
+    Args:
+        level: isolation level.
+        workers: most workers of a language at a time.
+        check_by_program: asks a problem's checker program, see `codeenv.judge.judge.Judge`.
+    """
+
+    def __init__(self, level: str, workers: int, check_by_program: Check) -> None:
+        self._level = level
+        self._workers = workers
+        self._check = check_by_program
+        self._sandbox = Foreign(level, workers)
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU seconds of all compilers, workers and programs."""
+        return self._sandbox.cpu_s
+
+    def close(self) -> None:
+        """End all workers."""
+        self._sandbox.close()
+
+    def judge(self, items: Sequence[tuple[int, Request, Prepared]], reports: list[Report | None]) -> int:
+        """Judge (position, request, prepared) and put the reports at their positions; return how many programs were run.
+
+        Raises:
+            SandboxError: a language cannot be had here.
+        """
+        groups: dict[tuple[Any, ...], list[tuple[int, Request, Prepared]]] = {}
+        for item in items:
+            groups.setdefault((item[1].source, id(item[1].problem), item[1].tests), []).append(item)
+        todo = list(groups.values())
+        if len(todo) == 1 or self._workers == 1:
+            found = [self._report(group[0][1], group[0][2]) for group in todo]
+        else:
+            with ThreadPoolExecutor(self._workers, thread_name_prefix="judge") as executor:
+                found = list(executor.map(lambda group: self._report(group[0][1], group[0][2]), todo))
+        for group, report in zip(todo, found, strict=True):
+            for position, _, _ in group:
+                reports[position] = report
+        return len(todo)
+
+    def _report(self, request: Request, prepared: Prepared) -> Report:
+        problem = request.problem
+        name = source_name(problem.language, request.source)
+        try:
+            compiled = self._sandbox.compile(problem.language, {name: request.source.encode("utf-8")})
+            if not compiled.artifact:
+                return self._made(problem, Verdict.COMPILE_ERROR, (), compiled.error)
+            flags = name if problem.language == "javascript" else ""
+            unit = prepared.unit("stdio", compiled.artifact, tuple(test.data for test in prepared.tests), flags=flags)
+            runs = self._sandbox.run(problem.language, unit)
+        except WorkerLost as lost:
+            return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice")
+        if len(runs) != len(prepared.tests):
+            return self._made(problem, Verdict.JUDGE_ERROR, (), "the sandbox gave no result for a test")
+        chain = toolchain(problem.language)
+        outcomes = [foreign_outcome(run, unit, chain) for run in runs]
+        try:
+            results = self._compared(prepared, list(zip(prepared.tests, outcomes, strict=True)))
+        except WorkerLost as lost:
+            return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice, while the checker program ran")
+        return self._made(problem, combined_verdict(results), tuple(results), "")
+
+    def _compared(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[TestResult]:
+        asked: dict[int, tuple[Verdict, str]] = {}
+        if prepared.checker.kind == "program":
+            open_pairs = [pair for pair in pairs if pair[1].verdict is None]
+            answers = self._check(prepared, open_pairs) if open_pairs else []
+            asked = {test.index: answer for (test, _), answer in zip(open_pairs, answers, strict=True)}
+        results = []
+        for test, outcome in pairs:
+            verdict, error = asked.get(test.index) or (outcome.verdict or compared(outcome, test, prepared.checker), "")
+            results.append(outcome.result(test.index, test.public, verdict, error))
+        return results
+
+    def _made(self, problem: Problem, verdict: Verdict, results: tuple[TestResult, ...], error: str) -> Report:
+        return Report(problem.id, verdict, results, error, self._level)
+
+
+def foreign_outcome(run: Run, unit: Unit, chain: Toolchain) -> Outcome:
+    """Return the outcome of one run of a compiled program; the unit's limits are the problem's."""
+    output = run.stdout.decode("utf-8", "surrogateescape")
+    shown = bounded(run.stdout.decode("utf-8", "replace"), OUTPUT_CHARACTERS)
+    memory = unit.memory + (chain.own_mb << 20)
+    decided: tuple[Verdict, str] | None = None
+    if run.reason == SIGNALLED and run.code == signal.SIGSYS:
+        decided = Verdict.SECURITY_VIOLATION, "killed for a system call of a foreign convention"
+    elif run.overflown or (run.reason == SIGNALLED and run.code == signal.SIGXFSZ):
+        decided = Verdict.OUTPUT_LIMIT, f"more than {unit.output // 1024} KiB of output"
+    elif memory_is_out(chain, run, memory):
+        decided = Verdict.MEMORY_LIMIT, f"more than {unit.memory >> 20} MiB"
+    elif run.reason in (CPU_LIMIT, IDLE_LIMIT):
+        decided = Verdict.TIME_LIMIT, f"more than {unit.time_s:g} s"
+    elif run.reason == SIGNALLED:
+        decided = Verdict.RUNTIME_ERROR, f"killed by signal {signal_name(run.code)}"
+    elif run.code != 0:
+        decided = Verdict.RUNTIME_ERROR, f"exit status {run.code}"
+    verdict, error = decided or (None, "")
+    stderr = run.stderr.decode("utf-8", "replace").strip()
+    if stderr:
+        error = f"{stderr}\n{error}" if error else stderr
+    return Outcome(verdict, output, shown, bounded(error, ERROR_CHARACTERS), run.time_s, run.memory_mb)

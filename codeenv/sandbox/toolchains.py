@@ -1,0 +1,338 @@
+"""How each language is compiled and run: its commands, the world that a compiler sees, and the world that a program sees.
+
+What is installed on this machine decides. Compilers come from `PATH`; a language whose compiler is missing is an error that
+says what to install.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from codeenv.problems.languages import LANGUAGES
+from codeenv.sandbox.image import shared_libraries
+from codeenv.sandbox.inside.native import SCRATCH
+from codeenv.sandbox.units import SandboxError
+
+__all__ = ["FOREIGN", "Toolchain", "World", "missing", "source_name", "toolchain"]
+
+_SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/etc/ld.so.cache")
+_MB = 1 << 20
+_PUBLIC_CLASS = re.compile(
+    r"^\s*public\s+(?:(?:final|abstract|strictfp|sealed)\s+)*(?:class|interface|enum|record)\s+(\w+)", re.MULTILINE
+)
+_MODULE = re.compile(r"^\s*(import\s+[\w{*'\"]|export\s)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a worker's root holds and how it starts programs there.
+
+    Attributes:
+        commands: programs with their arguments, one after another; `{files}` stands for the source files, `{flags}` for
+            a run's own arguments, `{memory}` for the memory limit in MiB.
+        folders: folders and files of the host, at the same places, read-only.
+        links: symbolic links, (target, name), in the scratch folder.
+        compiles: whether it is a compiler's world.
+        artifact: the file that the compiler leaves; `{source}` is the source itself, `*.class` an archive of all of them.
+        artifact_name: the name of the artifact where it runs; `{flags}` if a run says it.
+        scratch_mb: size of the scratch folder.
+        shared_memory: whether memory may be mapped as shared, which a limit on private data does not count.
+        address_space: whether address space is limited, else private data (for runtimes that reserve much more than they use).
+        slack_mb: added to that limit: what the runtime itself needs; the peak of resident memory decides the verdict.
+        stack_mb: limit of the main stack; 0 for the memory limit, at most 256 MiB.
+        processes: most processes and threads.
+        environment: environment variables.
+    """
+
+    commands: tuple[tuple[str, ...], ...]
+    folders: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
+    compiles: bool = False
+    artifact: str = ""
+    artifact_name: str = "program"
+    scratch_mb: int = 128
+    address_space: bool = True
+    shared_memory: bool = True
+    slack_mb: int = 512
+    stack_mb: int = 0
+    processes: int = 64
+    environment: tuple[tuple[str, str], ...] = ()
+
+    def settings(self, own_mb: int = 0) -> dict[str, Any]:
+        """Return the world as plain data for the worker; `own_mb` is the part of memory limits that is the runtime's own."""
+        return {
+            "commands": [list(command) for command in self.commands],
+            "own_mb": own_mb,
+            "folders": [path for path in self.folders if Path(path).exists()],
+            "links": [list(link) for link in self.links],
+            "compiles": self.compiles,
+            "artifact": self.artifact,
+            "artifact_name": self.artifact_name,
+            "scratch_mb": self.scratch_mb,
+            "address_space": self.address_space,
+            "shared_memory": self.shared_memory,
+            "slack": self.slack_mb * _MB,
+            "stack": self.stack_mb * _MB,
+            "processes": self.processes,
+            "environment": {"PATH": "/usr/bin", **dict(self.environment)},
+        }
+
+
+@dataclass(frozen=True)
+class Toolchain:
+    """One language on this machine.
+
+    Attributes:
+        language: its name.
+        version: what its compiler or runtime says about itself.
+        compile, run: the two worlds.
+        start_s: CPU seconds that the runtime itself takes to start, added to time limits.
+        own_mb: resident memory of the runtime itself, added to memory limits.
+        memory_marks: what the runtime writes to standard error when memory runs out.
+    """
+
+    language: str
+    version: str
+    compile: World
+    run: World
+    start_s: float = 0.0
+    own_mb: int = 8
+    memory_marks: tuple[str, ...] = field(default=())
+
+
+def toolchain(language: str) -> Toolchain:
+    """Return a language's toolchain.
+
+    Raises:
+        SandboxError: its compiler is not installed, or does not run; the sentence says what to install.
+    """
+    if language not in _FIND:
+        raise SandboxError(f"language {language!r} is unknown here; use one of python, {', '.join(_FIND)}")
+    return _FIND[language]()
+
+
+def missing(language: str) -> str:
+    """Return why a language cannot be had here, or an empty text."""
+    try:
+        toolchain(language)
+    except SandboxError as error:
+        return str(error)
+    return ""
+
+
+def source_name(language: str, source: str) -> str:
+    """Return the file name that a compiler wants for a source.
+
+    >>> source_name("java", "public final class A {}"), source_name("javascript", "import fs from 'fs'")
+    ('A.java', 'solution.mjs')
+    """
+    if language == "java":
+        found = _PUBLIC_CLASS.search(source)
+        return f"{found[1] if found else 'Main'}.java"
+    if language == "javascript":
+        return "solution.mjs" if _MODULE.search(source) and "require(" not in source else "solution.js"
+    return "main" + LANGUAGES[language].suffixes[0]
+
+
+def _program(language: str, name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        title = LANGUAGES[language].title
+        raise SandboxError(f"submissions in {title} need {name!r}, which is not installed; use apt-get install {package}")
+    return os.path.realpath(found)
+
+
+def _said(language: str, words: list[str]) -> str:
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise SandboxError(f"the {LANGUAGES[language].title} compiler does not run ({error}); install it anew") from None
+    return (done.stdout + done.stderr).strip()
+
+
+def _with_prefix(program: str) -> tuple[str, ...]:
+    """Return the folders of a compile world: the system's, and the compiler's own if it lies elsewhere."""
+    prefix = str(Path(program).parent.parent)
+    return (*_SYSTEM, *(() if prefix in ("/usr", "/") else (prefix,)))
+
+
+def _placed(libraries: list[str]) -> tuple[str, ...]:
+    """Return libraries by the real path of their folder, under their own names, which programs look for."""
+    return tuple(sorted({str(Path(path).parent.resolve() / Path(path).name) for path in libraries}))
+
+
+_NATIVE = World((("/tmp/program", "{flags}"),))
+_OUT_OF_MEMORY = ("std::bad_alloc", "memory allocation of ")
+_GNU_FLAGS = ("-O2", "-pipe", "-static", "-s", "-fmax-errors=5", "-fdiagnostics-color=never", "-I/tmp", "-o", "program")
+
+
+def _gnu(language: str, name: str, standard: str) -> Toolchain:
+    compiler = _program(language, name, "g++" if language == "cpp" else "gcc")
+    command = (compiler, standard, *_GNU_FLAGS, "{files}", "-lm")
+    folders = _with_prefix(compiler)
+    plain = (("LC_ALL", "C"),)  # quotes in ASCII
+    world = World((command,), folders, compiles=True, artifact="program", scratch_mb=512, processes=128, environment=plain)
+    version = _said(language, [compiler, "--version"]).splitlines()[0]
+    return Toolchain(language, version, world, _NATIVE, memory_marks=_OUT_OF_MEMORY)
+
+
+@functools.cache
+def _c() -> Toolchain:
+    return _gnu("c", "gcc", "-std=gnu17")
+
+
+@functools.cache
+def _cpp() -> Toolchain:
+    return _gnu("cpp", "g++", "-std=gnu++20")
+
+
+@functools.cache
+def _rust() -> Toolchain:
+    linker = _program("rust", "cc", "gcc")
+    _program("rust", "rustc", "rustc")
+    root = _said("rust", ["rustc", "--print", "sysroot"])  # the program on PATH may be a front for several versions
+    compiler = f"{root}/bin/rustc"
+    options = ("target-feature=+crt-static", "strip=symbols", "codegen-units=1", f"linker={linker}")
+    codegen = tuple(word for option in options for word in ("-C", option))
+    command = (compiler, "--edition", "2021", "-O", *codegen, "--color", "never", "-o", "program", "{files}")
+    compile_world = World(
+        (command,),
+        (*_SYSTEM, *(() if root == "/usr" else (root,))),
+        compiles=True,
+        artifact="program",
+        scratch_mb=512,
+        address_space=False,
+        slack_mb=1024,
+        processes=128,
+        environment=(("LD_LIBRARY_PATH", f"{root}/lib"),),
+    )
+    return Toolchain("rust", _said("rust", [compiler, "--version"]), compile_world, _NATIVE, memory_marks=_OUT_OF_MEMORY)
+
+
+_GO_PACKAGES = """
+bufio bytes cmp container/heap container/list container/ring context errors fmt hash/fnv io maps math math/big math/bits
+math/cmplx math/rand os reflect regexp runtime runtime/debug slices sort strconv strings sync sync/atomic text/tabwriter time
+unicode unicode/utf8 unsafe
+"""
+
+
+@functools.cache
+def _go() -> Toolchain:
+    compiler = _program("go", "go", "golang-go")
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
+
+    def said(*words: str) -> str:
+        try:
+            done = subprocess.run([compiler, *words], capture_output=True, text=True, timeout=600, env=environment, check=False)
+        except (OSError, subprocess.SubprocessError) as error:
+            raise SandboxError(f"the Go compiler does not run ({error}); install it anew") from None
+        return done.stdout.strip()
+
+    root, tools, version = said("env", "GOROOT"), said("env", "GOTOOLDIR"), said("version")
+    if not version:
+        raise SandboxError("the Go compiler does not run; install it anew")
+    known = set(said("list", "std").split())
+    wanted = [name for name in _GO_PACKAGES.split() if name in known]
+    form = "{{if .Export}}packagefile {{.ImportPath}}={{.Export}}{{end}}"
+    rows = said("list", "-export", "-deps", "-f", form, *wanted).split("\n")
+    archives = [row.partition("=")[2] for row in rows if "=" in row]
+    digest = re.sub(r"\W+", "-", version)
+    config = _kept(f"{digest}.importcfg", "\n".join(row for row in rows if row) + "\n")
+    commands = (
+        (f"{tools}/compile", "-importcfg", config, "-p", "main", "-pack", "-o", "program.a", "{files}"),
+        (f"{tools}/link", "-importcfg", config, "-s", "-w", "-buildmode=exe", "-o", "program", "program.a"),
+    )
+    places = {str(Path(path).parent) if path.startswith(root) else path for path in archives}
+    folders = tuple(_outermost({os.path.realpath(tools), root, config, *places}))
+    threads = (("GOMAXPROCS", "2"),)
+    compile_world = World(
+        commands,
+        folders,
+        compiles=True,
+        artifact="program",
+        scratch_mb=512,
+        address_space=False,
+        environment=threads,
+        processes=128,
+    )
+    run_world = World(_NATIVE.commands, address_space=False, shared_memory=False, slack_mb=64, environment=threads)
+    marks = ("runtime: out of memory", "fatal error: out of memory", "cannot allocate memory")
+    return Toolchain("go", version, compile_world, run_world, own_mb=16, memory_marks=marks)
+
+
+def _kept(name: str, text: str) -> str:
+    """Write a small file of ours where it stays, and return its path."""
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codeenv"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / name
+    part = folder / f"{name}.{os.getpid()}"
+    part.write_text(text, encoding="utf-8")
+    part.chmod(0o644)
+    part.replace(path)
+    return str(path)
+
+
+def _outermost(paths: set[str]) -> list[str]:
+    return [path for path in sorted(paths) if not any(path.startswith(other + "/") for other in paths)]
+
+
+_JVM = ("-XX:+UseSerialGC", "-XX:-UsePerfData", "-Xshare:auto")
+_UNUSED_LIBRARY = re.compile(r"/lib(X|xcb|GL|asound|fontconfig|freetype)")
+
+
+@functools.cache
+def _java() -> Toolchain:
+    compiler = _program("java", "javac", "default-jdk-headless")
+    home = Path(compiler).parent.parent
+    linked = [path.resolve() for path in (home / "conf", *home.glob("conf/*"), *home.glob("lib/*")) if path.is_symlink()]
+    outside = {str(path.parent if path.is_file() else path) for path in linked if not path.is_relative_to(home)}
+    binaries = [str(home / "bin/java"), *map(str, home.glob("lib/lib*.so")), str(home / "lib/server/libjvm.so")]
+    needed = [path for path in shared_libraries(binaries) if not path.startswith(str(home)) and not _UNUSED_LIBRARY.search(path)]
+    folders = tuple(_outermost({str(home), "/etc/ld.so.cache", *outside, *_placed(needed)}))
+    found = (("LD_LIBRARY_PATH", f"{home}/lib:{home}/lib/server"),)  # programs cannot ask where they lie: there is no /proc
+    quick = tuple(f"-J{flag}" for flag in (*_JVM, "-XX:TieredStopAtLevel=1", "-Xmx512m"))
+    options = ("-encoding", "UTF-8", "-proc:none", "-Xmaxerrs", "5", "-nowarn", "-d", SCRATCH)
+    run = (
+        str(home / "bin/java"),
+        *_JVM,
+        *("-XX:ActiveProcessorCount=1", "-Xss64m", "-Xms16m", "-Xmx{memory}m", "-XX:+ExitOnOutOfMemoryError"),
+        *("-XX:-CreateCoredumpOnCrash", "-XX:+DisplayVMOutputToStderr", "-XX:ErrorFile=/dev/null", "-jar", "/tmp/program.jar"),
+    )
+    base = World((), folders, address_space=False, slack_mb=1024, environment=found)
+    compile_world = replace(base, commands=((compiler, *quick, *options, "{files}"),), compiles=True, artifact="*.class")
+    run_world = replace(base, commands=(run,), artifact_name="program.jar", stack_mb=8)
+    version = _said("java", [compiler, "-version"])
+    return Toolchain("java", version, compile_world, run_world, 0.5, 192, ("java.lang.OutOfMemoryError",))
+
+
+@functools.cache
+def _javascript() -> Toolchain:
+    node = _program("javascript", "node", "nodejs")
+    folders = tuple(_outermost({node, "/etc/ld.so.cache", *_placed(shared_libraries([node]))}))
+    base = World((), folders, address_space=False, slack_mb=1024, stack_mb=64)
+    run = (node, "--max-old-space-size={memory}", "--stack-size=62000", "{flags}")
+    compile_world = replace(base, commands=((node, "--check", "{files}"),), compiles=True, artifact="{source}")
+    run_world = replace(base, commands=(run,), artifact_name="{flags}")
+    version = f"node {_said('javascript', [node, '--version'])}"
+    marks = ("JavaScript heap out of memory", "Array buffer allocation failed")
+    return Toolchain("javascript", version, compile_world, run_world, 0.1, 96, marks)
+
+
+_FIND: dict[str, Callable[[], Toolchain]] = {
+    "c": _c,
+    "cpp": _cpp,
+    "go": _go,
+    "java": _java,
+    "javascript": _javascript,
+    "rust": _rust,
+}
+FOREIGN = tuple(_FIND)
+"""Names of the languages other than Python."""
