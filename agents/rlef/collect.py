@@ -80,16 +80,19 @@ def collect(
     sampling: Sampling,
     generator: torch.Generator,
     independent: bool = False,
+    shown: Sequence[int] = (),
 ) -> Collection:
     """Play one episode on each problem.
 
     Args:
         independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same
             budget, of which the first that passes the public tests is the answer.
+        shown: tokens of solved dialogues to put before each problem (few-shot prompting).
     """
     collection = Collection()
     batch = EpisodeBatch(problems, judge, env)
-    openings = [chat.opening(observation["problem"]) for observation in batch.observations]
+    texts = [observation["problem"] for observation in batch.observations]
+    openings = [[*shown, *chat.follow_up(text, stopped=True)] if shown else chat.opening(text) for text in texts]
     conversations = [_opened(opening) for opening in openings]
     sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator)
     while live := batch.live:
