@@ -66,20 +66,20 @@ def through_engine(problems: list[Problem], episodes: int, out: Path, workers: i
 
 def judging_alone(problems: list[Problem], run: Path, workers: int, isolation: str) -> Cost:
     by_id = {problem.id: problem for problem in problems}
-    requests = [
-        JudgeRequest(by_id[row["problem_id"]], turn["source"], tests=tests)
-        for row in read_episodes(run)
-        for turn in row["turns"]
-        for tests in ("public", "private")
-        if turn[tests] is not None
-    ]
+    blocks: dict[str, list[JudgeRequest]] = {"public": [], "private": []}
+    for row in read_episodes(run):
+        for turn in row["turns"]:
+            for tests, requests in blocks.items():
+                if turn[tests] is not None:
+                    requests.append(JudgeRequest(by_id[row["problem_id"]], turn["source"], tests=tests))  # type: ignore[arg-type]
     with Judge(sandbox="local", workers=workers, isolation=isolation) as judge:  # type: ignore[arg-type]
         judge.judge_many([JudgeRequest(problem, "print()") for problem in problems[: 2 * workers]])
         before, cpu, wall = judge.stats.worker_cpu_s, time.process_time(), time.perf_counter()
-        for start in range(0, len(requests), 256):
-            judge.judge_many(requests[start : start + 256])
+        for requests in blocks.values():  # as in an episode, private tests run after the public ones have passed
+            for start in range(0, len(requests), 256):
+                judge.judge_many(requests[start : start + 256])
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        return Cost(wall, cpu + judge.stats.worker_cpu_s - before, len(requests))
+        return Cost(wall, cpu + judge.stats.worker_cpu_s - before, sum(map(len, blocks.values())))
 
 
 def memory_mb() -> float:

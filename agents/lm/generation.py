@@ -17,6 +17,8 @@ __all__ = ["Sampling", "TurnSampler"]
 
 _COMPACT_BELOW = 0.75
 """Finished rows leave the batch when less than this share of it is still being written."""
+_CANDIDATES = 512
+"""Tokens that top-p looks at first; sorting a vocabulary of 50,000 takes as long as a small model's forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,14 +197,33 @@ class TurnSampler:
         if self._sampling.temperature == 0.0:
             tokens = logits.argmax(dim=-1)
             return tokens, torch.zeros_like(tokens, dtype=torch.float)
-        logprobs = torch.log_softmax(logits / self._sampling.temperature, dim=-1)
-        if self._sampling.top_p < 1.0:
+        scores, top_p = logits / self._sampling.temperature, self._sampling.top_p
+        if top_p < 1.0 and (likeliest := _likeliest(scores, top_p)) is not None:
+            values, ids = likeliest
+            logprobs = _truncated(values, values.exp().cumsum(dim=-1) - values.exp(), top_p)
+            choice = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
+            return ids.gather(1, choice)[:, 0], logprobs.gather(1, choice)[:, 0]
+        logprobs = torch.log_softmax(scores, dim=-1)
+        if top_p < 1.0:
             ordered, order = logprobs.sort(dim=-1, descending=True)
-            before = ordered.exp().cumsum(dim=-1) - ordered.exp()
-            dropped = torch.zeros_like(logprobs, dtype=torch.bool).scatter(1, order, before >= self._sampling.top_p)
-            logprobs = torch.log_softmax(logprobs.masked_fill(dropped, -torch.inf), dim=-1)
+            before = torch.zeros_like(logprobs).scatter(1, order, ordered.exp().cumsum(dim=-1) - ordered.exp())
+            logprobs = _truncated(logprobs, before, top_p)
         tokens = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
         return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
+
+
+def _likeliest(scores: Tensor, top_p: float) -> tuple[Tensor, Tensor] | None:
+    """Return the log-probabilities and ids of the likeliest tokens, falling; `None` if they may not hold the whole of top-p."""
+    if scores.shape[-1] <= _CANDIDATES:
+        return None
+    values, ids = scores.topk(_CANDIDATES, dim=-1)
+    values = values - scores.logsumexp(dim=-1, keepdim=True)
+    return (values, ids) if bool((values.exp().sum(dim=-1) > top_p).all()) else None
+
+
+def _truncated(logprobs: Tensor, before: Tensor, top_p: float) -> Tensor:
+    """Return log-probabilities without the tokens before which there is `top_p` of the mass already, normalised."""
+    return torch.log_softmax(logprobs.masked_fill(before >= top_p, -torch.inf), dim=-1)
 
 
 def _states(layer: Any) -> tuple[Tensor, Tensor]:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import queue
-import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from codeenv.problems import Problem
 from codeenv.rollout.agent import Agent, AgentError, Response, act_of, check_response
 from codeenv.rollout.conversation import Conversation
+from codeenv.rollout.threads import AgentThreads
 
 __all__ = ["AgentCaller"]
 
@@ -33,7 +32,7 @@ class AgentCaller:
         self._agent = agent
         self._timeout_s = timeout_s
         self._concurrency = concurrency
-        self._threads = _Threads(concurrency if getattr(agent, "thread_safe", False) else 1)
+        self._threads = AgentThreads(concurrency if getattr(agent, "thread_safe", False) else 1, timeout_s)
         self._waiting: list[tuple[Conversation, asyncio.Future[Any]]] = []
         self._batch_task: asyncio.Task[None] | None = None
 
@@ -67,7 +66,7 @@ class AgentCaller:
         try:
             if _is_async(function):
                 return await asyncio.wait_for(_contained(function(*arguments)), self._timeout_s)
-            answer = await self._threads.run(function, arguments, self._timeout_s)
+            answer = await self._threads.run(function, *arguments)
             return await asyncio.wait_for(_contained(answer), self._timeout_s) if inspect.isawaitable(answer) else answer
         except TimeoutError:
             raise AgentError(f"the agent gave no answer within {self._timeout_s:g} s") from None
@@ -108,71 +107,3 @@ async def _contained(awaitable: Awaitable[Any]) -> Any:
         return await awaitable
     except SystemExit as error:
         raise AgentError(f"the agent called sys.exit({error.code!r})") from None
-
-
-class _Threads:
-    """At most so many daemon threads that run functions; one that overruns its deadline is given up and replaced."""
-
-    def __init__(self, most: int) -> None:
-        self._slots = asyncio.Semaphore(most)
-        self._idle: list[_Tasks] = []
-
-    async def run(self, function: Callable[..., Any], arguments: tuple[Any, ...], timeout_s: float) -> Any:
-        """Return what a function returns.
-
-        Raises:
-            TimeoutError: if it takes longer; it goes on in its thread, and its result is dropped.
-        """
-        async with self._slots:
-            loop = asyncio.get_running_loop()
-            future: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-            tasks = self._idle.pop() if self._idle else _start_thread(loop)
-            tasks.put((function, arguments, future))
-            try:
-                value, error = await asyncio.wait_for(future, timeout_s)
-            except BaseException:
-                tasks.put(None)  # the thread ends when the function returns
-                raise
-            self._idle.append(tasks)
-        if error is not None:
-            raise error
-        return value
-
-    def close(self) -> None:
-        """Let the idle threads end."""
-        while self._idle:
-            self._idle.pop().put(None)
-
-
-_Tasks = queue.SimpleQueue[Any]
-
-
-def _start_thread(loop: asyncio.AbstractEventLoop) -> _Tasks:
-    tasks: _Tasks = queue.SimpleQueue()
-    threading.Thread(target=_work, args=(tasks, loop), name="agent", daemon=True).start()
-    return tasks
-
-
-def _work(tasks: _Tasks, loop: asyncio.AbstractEventLoop) -> None:
-    while (task := tasks.get()) is not None:
-        function, arguments, future = task
-        value: Any = None
-        error: BaseException | None = None
-        try:
-            value = function(*arguments)
-        except SystemExit as exit_:
-            error = AgentError(f"the agent called sys.exit({exit_.code!r})")
-        except KeyboardInterrupt:  # Ctrl-C reaches the main thread alone: this one is the agent's own
-            error = AgentError("the agent raised KeyboardInterrupt")
-        except BaseException as raised:
-            error = raised
-        try:
-            loop.call_soon_threadsafe(_settle, future, (value, error))
-        except RuntimeError:  # the loop is closed: nobody waits for this answer any more
-            return
-        del task, function, arguments, future, value, error
-
-
-def _settle(future: asyncio.Future[Any], outcome: Any) -> None:
-    if not future.done():
-        future.set_result(outcome)
