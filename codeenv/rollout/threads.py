@@ -117,9 +117,7 @@ class AgentThreads:
 class _Thread:
     """One thread; ends on `None` and, once it was given up, with the function that it is in."""
 
-    def __init__(
-        self, tasks: queue.SimpleQueue[_Task | None], finished: Callable[[_Task, _Outcome], None]
-    ) -> None:
+    def __init__(self, tasks: queue.SimpleQueue[_Task | None], finished: Callable[[_Task, _Outcome], None]) -> None:
         self._tasks = tasks
         self._finished = finished
         self._lock = threading.Lock()

@@ -123,3 +123,27 @@ def test_a_model_that_changes_its_logits_behind_the_head_is_refused() -> None:
     broken.forward = scaled
     with pytest.raises(CodeenvError, match="changes its logits"):
         check_head(broken)
+
+
+def test_top_p_over_a_large_vocabulary_is_that_of_the_whole_vocabulary() -> None:
+    scores = torch.randn(3, 2000, generator=torch.Generator().manual_seed(1)) * 3
+    sampling = Sampling(temperature=0.7, top_p=0.9)
+    peaked = TurnSampler(MODEL, [], STOP, sampling, torch.Generator().manual_seed(0))._draw(scores.repeat(500, 1))
+    order = (scores / 0.7).softmax(dim=-1).sort(dim=-1, descending=True)
+    for row in range(3):
+        before = order.values[row].cumsum(0) - order.values[row]
+        kept = {
+            int(token): float(p)
+            for token, p in zip(order.indices[row][before < 0.9], order.values[row][before < 0.9], strict=True)
+        }
+        drawn, logprobs = peaked[0][row::3], peaked[1][row::3]
+        assert set(drawn.tolist()) <= set(kept)
+        assert len(set(drawn.tolist())) > 1
+        expected = torch.tensor([kept[int(token)] / sum(kept.values()) for token in drawn])
+        assert torch.allclose(logprobs.exp(), expected, atol=1e-5)
+
+
+def test_top_p_of_a_flat_distribution_reaches_beyond_the_likeliest_tokens() -> None:
+    sampler = TurnSampler(MODEL, [], STOP, Sampling(top_p=0.9), torch.Generator().manual_seed(0))
+    tokens, _ = sampler._draw(torch.arange(2000.0).repeat(400, 1) * 1e-5)
+    assert tokens.min() < 1000
