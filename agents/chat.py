@@ -46,7 +46,7 @@ class ChatAgent:
 
     def __init__(
         self,
-        model: str,
+        model: str = "",
         base_url: str | None = None,
         api_key_env: str = "OPENAI_API_KEY",
         temperature: float = 0.2,

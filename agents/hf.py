@@ -9,8 +9,9 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from codeenv.agents.demonstrations import load_demonstrations
+from codeenv.agents.lm.fetch import resolve_model
 from codeenv.agents.lm.generation import Sampling, TurnSampler
-from codeenv.agents.lm.template_format import TemplateFormat
+from codeenv.agents.lm.load import chat_format
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.errors import CodeenvError
 from codeenv.rollout.agent import Response
@@ -20,13 +21,14 @@ __all__ = ["HuggingFaceAgent"]
 
 
 class HuggingFaceAgent:
-    """Answers with a causal language model that has a chat template.
+    """Answers with a causal language model that has a chat template, or a policy of the miniature.
 
     Responses are kept as the tokens that were sampled: a later turn continues from them, and no response is tokenised again.
     The extras of a response hold `tokens`, `logprobs` (of the distribution drawn from) and `pieces` (the tokens as text).
 
     Args:
-        model: folder, hub name or .gguf file; or pass a loaded `model_object` and `tokenizer`.
+        model: folder (such as `final` of a training run), name in `codeenv models`, hub name or .gguf file; or pass a loaded
+            `model_object` and `tokenizer`.
         device: `cpu`, `cuda`, ...
         dtype: `auto`, `float32`, `bfloat16`, ...
         temperature, top_p, max_tokens, max_context: see `Sampling`.
@@ -63,15 +65,16 @@ class HuggingFaceAgent:
             if not model:
                 raise CodeenvError("the hf agent needs a model; give a folder or a hub name as --agent-options model=NAME")
             try:
+                path = Path(model)
                 place, gguf = (
-                    (str(Path(model).parent), {"gguf_file": Path(model).name}) if model.endswith(".gguf") else (model, {})
+                    (str(path.parent), {"gguf_file": path.name}) if path.suffix == ".gguf" else (resolve_model(model), {})
                 )
                 tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
                 model_object = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **gguf)
             except (OSError, ValueError) as error:
                 raise CodeenvError(f"cannot load the model {model!r}: {str(error).splitlines()[0]}") from None
         self._model: PreTrainedModel = model_object.to(device).eval()  # type: ignore[arg-type]
-        self._format = TemplateFormat(tokenizer)
+        self._format = chat_format(tokenizer)
         self._sampling = Sampling(temperature, top_p, max_tokens, max_context)
         self._batch_size = batch_size
         self._generator = torch.Generator(device=device).manual_seed(seed)

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from codeenv.cli.progress import Bar
-from codeenv.cli.rollout import parse_options
+from codeenv.cli.rollout import failure_note, parse_options
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.bench import BenchResult, run_bench
 from codeenv.evaluation.bench_report import arms_table, bench_cards, bench_tables, columns_of, known_table, text_table
@@ -27,6 +27,9 @@ def main(
     agent: str = "repairs-on-feedback",
     arms: str = "true,random,none,independent",
     turns: int | None = None,
+    feedback: str | None = None,
+    prompt: str | None = None,
+    require_fence: bool = True,
     rollouts: int = 20,
     out: str | None = None,
     resume: bool = False,
@@ -51,6 +54,9 @@ def main(
         arms: what is shown after a failed turn, some of true, none, binary, error_class, first_failure, random, random_same,
             stale, perturbed, trace_inline, trace_steps, trace_final, private, independent.
         turns: most responses in an episode; by default the environment's.
+        feedback: the true feedback: rlef, first_failure, error_class, binary, compact; by default the environment's.
+        prompt: the first message: rlef or plain (the statement alone); by default the environment's.
+        require_fence: whether a program must stand in a fenced block.
         rollouts: episodes per problem and arm.
         out: folder for the runs, results.json and report.html; by default runs/bench-<agent>.
         resume: go on with what is in --out.
@@ -65,13 +71,14 @@ def main(
         as_json: print the results as JSON.
     """
     problems, config = env_problems(env, split, limit)
-    if turns is not None:
-        config = replace(config, turn_limit=turns)
+    chosen = {"turn_limit": turns, "feedback": feedback, "prompt": prompt, "require_fence": None if require_fence else False}
+    config = replace(config, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     folder = Path(out or Path("runs") / ("bench-" + agent.replace(":", "-").replace("/", "-")))
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise CodeenvError(f"{str(folder)!r} is not empty; use --resume to go on with it, or choose another --out")
     options = parse_options(agent_options)
-    chosen = [name.strip() for name in arms.split(",") if name.strip()]
+    names = [name.strip() for name in arms.split(",") if name.strip()]
+    more = env_problems(env, split)[0] if limit is not None and "random_same" in names else ()
     with (
         Judge(sandbox="local", workers=workers or os.cpu_count() or 1) as judge,
         Bar("episodes", len(problems) * rollouts) as bar,
@@ -86,7 +93,7 @@ def main(
             load_agent(agent, options),
             folder,
             config=config,
-            arms=chosen,
+            arms=names,
             rollouts=rollouts,
             judge=judge,
             seed=seed,
@@ -96,6 +103,7 @@ def main(
             agent_timeout_s=agent_timeout_s,
             env=env,
             header={"agent": agent, "agent_options": options, "split": split, "limit": limit},
+            more=more,
             on_progress=show,
         )
     each = f"{rollouts} rollout{'s' if rollouts > 1 else ''} of up to {config.turn_limit} turns"
@@ -112,10 +120,7 @@ def main(
     else:
         _print(result, page)
     if result.failures:
-        print(
-            f"codeenv bench: {len(result.failures)} episodes failed; the first: {result.failures[0]}; --resume tries them again",
-            file=sys.stderr,
-        )
+        print(f"codeenv bench: {failure_note(result.failures)}; --resume tries them again", file=sys.stderr)
         return 3
     return 0
 

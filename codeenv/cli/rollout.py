@@ -116,7 +116,7 @@ def main(
         )
     if result.failures:
         again = "; --resume tries them again" if out else ""
-        print(f"codeenv rollout: {len(result.failures)} episodes failed; the first: {result.failures[0]}{again}", file=sys.stderr)
+        print(f"codeenv rollout: {failure_note(result.failures)}{again}", file=sys.stderr)
         return 3
     if check_determinism:
         print(f"The runs differ: {difference}" if difference else "Both runs are equal apart from times", file=sys.stderr)
@@ -129,6 +129,13 @@ def parse_options(options: Sequence[str]) -> dict[str, str]:
         if "=" not in option:
             raise CodeenvError(f"agent option {option!r} has no value; write NAME=VALUE")
     return dict(option.split("=", 1) for option in options)
+
+
+def failure_note(failures: Sequence[str]) -> str:
+    """Return how many episodes failed, and the first of them."""
+    if len(failures) == 1:
+        return f"1 episode failed: {failures[0]}"
+    return f"{len(failures)} episodes failed; the first: {failures[0]}"
 
 
 def progress_note(result: RolloutResult) -> str:

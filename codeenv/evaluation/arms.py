@@ -30,11 +30,13 @@ class Arm:
         name: as on the command line.
         settings: what it changes in `EnvConfig`.
         history: whether the agent sees the conversation; if not, it sees the first message in every turn.
+        problems: those that the arm can be played on, if it is not all of them.
     """
 
     name: str
     settings: Mapping[str, Any] = field(default_factory=dict)
     history: bool = True
+    problems: Sequence[Problem] | None = None
 
 
 class StaleFeedback:
@@ -90,7 +92,12 @@ def _silent(context: FeedbackContext) -> str:
     return ""
 
 
-Maker = Callable[[Sequence[Problem], Judge, Feedback, int], Arm]
+def _same_statement(feedback: SameStatementFeedback) -> Arm:
+    return Arm("random_same", {"feedback": feedback}, problems=feedback.served)
+
+
+Maker = Callable[..., Arm]
+"""From the problems, the judge, the true feedback and a seed to an arm."""
 
 ARMS: dict[str, tuple[str, Maker]] = {
     "true": ("the environment's feedback", lambda problems, judge, base, seed: Arm("true")),
@@ -110,7 +117,7 @@ ARMS: dict[str, tuple[str, Maker]] = {
     ),
     "random_same": (
         "true feedback from another problem with the same statement",
-        lambda problems, judge, base, seed: Arm("random_same", {"feedback": SameStatementFeedback(problems, judge, base, seed)}),
+        lambda problems, judge, base, seed, more=(): _same_statement(SameStatementFeedback(problems, judge, base, seed, more)),
     ),
     "stale": (
         "the feedback of the turn before",
@@ -138,7 +145,9 @@ ARMS: dict[str, tuple[str, Maker]] = {
 """What each arm shows after a failed turn, and how to make it."""
 
 
-def make_arm(name: str, problems: Sequence[Problem], judge: Judge, config: EnvConfig, seed: int = 0) -> Arm:
+def make_arm(
+    name: str, problems: Sequence[Problem], judge: Judge, config: EnvConfig, seed: int = 0, more: Sequence[Problem] = ()
+) -> Arm:
     """Return an arm by name.
 
     Args:
@@ -147,10 +156,12 @@ def make_arm(name: str, problems: Sequence[Problem], judge: Judge, config: EnvCo
         judge: runs the wrong programs of the random arms, and the private tests of the private arm.
         config: the environment's settings; its feedback is the true one.
         seed: of what the arm draws.
+        more: further problems, from which the arm `random_same` draws too.
 
     Raises:
         CodeenvError: if there is no such arm, or the problems do not allow it.
     """
     if name not in ARMS:
         raise CodeenvError(f"there is no arm {name!r}; use some of {', '.join(ARMS)}")
-    return ARMS[name][1](problems, judge, get_feedback(config.feedback), seed)
+    further = {"more": more} if name == "random_same" else {}
+    return ARMS[name][1](problems, judge, get_feedback(config.feedback), seed, **further)

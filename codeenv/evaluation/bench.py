@@ -163,6 +163,7 @@ def run_bench(
     agent_timeout_s: float = 600.0,
     env: str = "problems",
     header: Mapping[str, Any] | None = None,
+    more: Sequence[Problem] = (),
     on_progress: Progress | None = None,
 ) -> BenchResult:
     """Run an agent in feedback arms and compare them.
@@ -180,6 +181,7 @@ def run_bench(
         known_points: whether to run the scripted agents too.
         concurrency, agent_timeout_s: see `RolloutConfig`.
         env, header: recorded with the runs.
+        more: further problems, from which the arm `random_same` draws too.
         on_progress: called after each episode.
 
     Raises:
@@ -192,13 +194,14 @@ def run_bench(
         raise CodeenvError(f"there is no arm {unknown[0]!r}; use some of {', '.join(ARMS)}")
     task = config or EnvConfig()
     folder = Path(out)
-    made = {name: make_arm(name, problems, judge, task, seed) for name in names}
+    made = {name: make_arm(name, problems, judge, task, seed, more) for name in names}
     result = BenchResult()
 
     def run_arm(label: str, who: str | Agent, arm_name: str, path: Path, count: int) -> RunRecord:
         arm = made[arm_name]
+        played = arm.problems or problems
         done = rollout(
-            problems, who, len(problems) * count, out=path, resume=resume and (path / "run.json").exists(), seed=seed,
+            played, who, len(played) * count, out=path, resume=resume and (path / "run.json").exists(), seed=seed,
             config=task, concurrency=concurrency, agent_timeout_s=agent_timeout_s, judge=judge, history=arm.history,
             env_name=env, header={"arm": arm_name, **(header or {}), **({"agent": who} if isinstance(who, str) else {})},
             on_progress=(lambda progress: on_progress(label, progress)) if on_progress else None, **arm.settings,

@@ -16,6 +16,8 @@ __all__ = ["RandomFeedback", "SameStatementFeedback"]
 
 _DONORS = 64
 """Most problems whose wrong programs are run; more do not make the control cleaner."""
+_ALIKE = 6
+"""Most problems of one statement that lend their reports, and most programs that are run on each."""
 
 
 class RandomFeedback:
@@ -69,34 +71,49 @@ class SameStatementFeedback:
     Feedback from an unrelated problem contradicts the statement, which harms an agent more than no feedback does; this control
     does not. A right program of a third problem with the statement is run on the other problem's public tests.
 
+    Args:
+        problems: those that an agent is to play.
+        judge: runs the programs, once, here.
+        base: makes text of the report.
+        seed: of the draws.
+        more: further problems that may lend their reports.
+
+    Attributes:
+        served: the problems that share their statement with enough others.
+
     Raises:
-        CodeenvError: if a problem shares its statement with fewer than two others that have solutions.
+        CodeenvError: if fewer than two do.
     """
 
-    def __init__(self, problems: Sequence[Problem], judge: Judge, base: Feedback, seed: int) -> None:
+    def __init__(
+        self, problems: Sequence[Problem], judge: Judge, base: Feedback, seed: int, more: Sequence[Problem] = ()
+    ) -> None:
         self._base = base
         self._seed = seed
-        groups: dict[str, list[Problem]] = {}
-        for problem in problems:
-            groups.setdefault(problem.statement, []).append(problem)
-        requests = [
-            JudgeRequest(donor, third.correct_solutions[0], tests="public")
-            for group in groups.values()
-            for donor in group
-            for third in group
-            if third.id != donor.id and third.correct_solutions
-        ]
+        asked = {problem.statement for problem in problems}
+        groups: dict[str, dict[str, Problem]] = {}
+        for problem in (*problems, *more):
+            if problem.statement in asked and problem.correct_solutions:
+                groups.setdefault(problem.statement, {}).setdefault(problem.id, problem)
+        requests: list[JudgeRequest] = []
+        for statement, group in groups.items():
+            members = list(group.values())
+            generator_of(seed, statement).shuffle(members)
+            for donor in members[:_ALIKE]:
+                own = donor.correct_solutions[0]
+                thirds = dict.fromkeys(other.correct_solutions[0] for other in members if other.correct_solutions[0] != own)
+                requests += [JudgeRequest(donor, source, tests="public") for source in list(thirds)[:_ALIKE]]
         self._failures: dict[str, list[FeedbackContext]] = {}
         for request, report in zip(requests, judge.judge_many(requests), strict=True):
             if not report.accepted:
                 failure = FeedbackContext(request.problem, request.source, report.public_part(), 0)
                 self._failures.setdefault(request.problem.statement, []).append(failure)
-        for problem in problems:
-            if not self._others(problem):
-                raise CodeenvError(
-                    f"the arm random_same needs problems that share a statement; {problem.id!r} shares its own with too few "
-                    "others; use the arm random"
-                )
+        self.served = [problem for problem in problems if self._others(problem)]
+        if len(self.served) < 2:
+            raise CodeenvError(
+                "the arm random_same needs problems that share a statement but not a solution; "
+                f"{len(self.served)} of {len(problems)} do here; use the arm random"
+            )
 
     def _others(self, problem: Problem) -> list[FeedbackContext]:
         return [failure for failure in self._failures.get(problem.statement, []) if failure.problem.id != problem.id]

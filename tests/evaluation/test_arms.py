@@ -105,8 +105,16 @@ def test_same_statement_feedback_comes_from_a_problem_with_the_statement(judge):
     alike = [with_solutions(number, "Add the hidden number.") for number in (1, 2, 3, 4)]
     text = feedback_of("random_same", judge, wrong_context(alike[0]), alike)
     assert "Test 1: wrong answer." in text
-    with pytest.raises(CodeenvError, match="shares its own with too few"):
+    with pytest.raises(CodeenvError, match="share a statement but not a solution; 0 of 4 do"):
         make_arm("random_same", PROBLEMS, judge, EnvConfig())
+
+
+def test_same_statement_feedback_leaves_out_problems_that_share_nothing_and_borrows_from_further_ones(judge):
+    alike = [with_solutions(number, "Add the hidden number.") for number in (1, 2, 3, 4)]
+    arm = make_arm("random_same", [*alike[:2], PROBLEMS[1]], judge, EnvConfig(), more=alike)
+    assert arm.problems == alike[:2]
+    shown = arm.settings["feedback"](wrong_context(alike[0]))
+    assert any(repr(test.expected) in shown for other in alike[1:] for test in other.public_tests)
 
 
 def test_stale_feedback_is_about_the_turn_before(judge):

@@ -13,7 +13,10 @@ torch = pytest.importorskip("torch", reason="needs the extra agents")
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from codeenv.agents.hf import HuggingFaceAgent  # noqa: E402
+from codeenv.agents.lm.models import MiniShape, build_mini_policy  # noqa: E402
+from codeenv.agents.rlef.miniature import build_tokenizer, env_config  # noqa: E402
 from codeenv.errors import CodeenvError  # noqa: E402
+from codeenv.problems import load  # noqa: E402
 from codeenv.rollout import load_agent, rollout  # noqa: E402
 
 
@@ -88,3 +91,13 @@ def test_a_person_types_a_program_at_the_terminal(tmp_path):
     done = subprocess.run(command, cwd=tmp_path, input=typed, capture_output=True, text=True, check=True)
     assert "1 of 1 episodes solved" in done.stdout
     assert "Test 1: wrong answer." in done.stderr
+
+
+def test_a_policy_of_the_miniature_is_an_agent_by_its_folder(judge, tmp_path):
+    tokenizer = build_tokenizer()
+    build_mini_policy(tokenizer, MiniShape(hidden=16, feed_forward=16, layers=1, heads=1), 0).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    agent = HuggingFaceAgent(model=str(tmp_path), temperature=1.0, top_p=1.0, max_tokens=12, max_context=128)
+    result = rollout(load("mini", limit=4), agent, judge=judge, config=env_config())
+    assert (result.episodes, result.failures) == (4, [])
+    assert {len(turn["extras"]["tokens"]) <= 12 for row in result.rows.values() for turn in row["turns"]} == {True}
