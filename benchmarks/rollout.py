@@ -2,24 +2,23 @@
 
     python benchmarks/rollout.py                      # both tables
     python benchmarks/rollout.py --quick              # a smoke run
-    python benchmarks/rollout.py --peer /path/to/python-with-skyrl-gym
+    python benchmarks/rollout.py --peers skyrl-gym gem-llm verifiers   # and the same episodes in other packages' environments
 
 Overhead: the same programs, once through the engine (agent, conversations, feedback, trajectories on disk), once through
-`Judge.judge_many` alone; CPU seconds of this process and of the judge's workers. Many episodes: episodes a second, and the
-memory of this process after a tenth, a half and all of them.
+`Judge.judge_many` alone, public tests first; CPU seconds of this process and of the judge's workers. Many episodes: episodes a
+second, and the memory of this process after a tenth, a half and all of them.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import tyro
+from rollout_peers import PEERS, Played, in_ours, in_peer
 
 from codeenv import Judge, Problem, rollout
 from codeenv.agents.scripted import IgnoresFeedback
@@ -101,43 +100,13 @@ def many_episodes(problems: list[Problem], episodes: int, out: Path, workers: in
         return episodes / (time.perf_counter() - start), list(marks.values())
 
 
-PEER = """
-import json, sys, time
-from skyrl_gym.envs.lcb.env import LCBEnv
-from omegaconf import OmegaConf
-rows = [json.loads(line) for line in open(sys.argv[1])]
-start = time.perf_counter()
-solved = 0
-for row in rows:
-    env = LCBEnv(OmegaConf.create({}), {"reward_spec": {"ground_truth": json.dumps(row["tests"])}})
-    env.init([{"role": "user", "content": row["statement"]}])
-    solved += env.step("```python\\n" + row["source"] + "\\n```")["reward"] > 0
-print(json.dumps({"wall_s": time.perf_counter() - start, "solved": int(solved), "programs": len(rows)}))
-"""
-
-
-def peer(python: str, problems: list[Problem], folder: Path, isolation: str) -> tuple[dict[str, float], dict[str, float]]:
-    """Judge right programs on all tests, one after the other: in skyrl-gym's LiveCodeBench env, and here with one worker."""
-    rows = [(problem, f"# {copy}\n{problem.correct_solutions[0]}") for copy in range(3) for problem in problems]
-    work = folder / "peer.jsonl"
-    with work.open("w") as file:
-        for problem, source in rows:
-            tests = [{"input": test.input, "output": test.output, "testtype": "stdin"} for test in problem.tests("all")]  # type: ignore[union-attr]
-            file.write(json.dumps({"statement": problem.statement, "source": source, "tests": tests}) + "\n")
-    done = subprocess.run([python, "-c", PEER, str(work)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"the peer failed: {done.stderr.strip().splitlines()[-1]}")
-    theirs = json.loads(done.stdout.strip().splitlines()[-1])
-    with Judge(sandbox="local", workers=1, isolation=isolation) as judge:  # type: ignore[arg-type]
-        judge.judge(problems[0], "print()")
-        start = time.perf_counter()
-        accepted = sum(judge.judge(problem, source).accepted for problem, source in rows)
-        ours = {"wall_s": time.perf_counter() - start, "solved": accepted, "programs": len(rows)}
-    return theirs, ours
-
-
 def main(
-    episodes: int = 10_000, compared: int = 400, workers: int = 2, quick: bool = False, peer_python: str | None = None
+    episodes: int = 10_000,
+    compared: int = 400,
+    workers: int = 2,
+    quick: bool = False,
+    peers: tuple[str, ...] = (),
+    peers_only: bool = False,
 ) -> None:
     """Print the tables.
 
@@ -146,33 +115,51 @@ def main(
         compared: episodes of the first table.
         workers: judge workers.
         quick: a smoke run with few episodes.
-        peer_python: an interpreter that has skyrl-gym, to run the same programs there.
+        peers: packages in whose environments the same episodes are played, some of skyrl-gym, gem-llm, verifiers.
+        peers_only: leave the other tables out.
     """
+    if unknown := [name for name in peers if name not in PEERS]:
+        raise SystemExit(f"there is no peer {unknown[0]!r}; use some of {', '.join(PEERS)}")
     if quick:
         episodes, compared = 200, 60
     problems = problems_of(20)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print("engine against judging alone, the same programs (CPU s of the process and its workers)")
-        header = ("isolation", "programs", "engine CPU", "judge CPU", "overhead", "engine wall", "judge wall")
-        print("  ".join(f"{name:>11}" for name in header))
-        for isolation in ("test", "batch"):
-            run = folder / f"run-{isolation}"
-            engine = through_engine(problems, compared, run, workers, isolation)
-            alone = judging_alone(problems, run, workers, isolation)
-            seconds = [f"{value:.2f}" for value in (engine.cpu_s, alone.cpu_s, engine.wall_s, alone.wall_s)]
-            row = (isolation, engine.programs, *seconds[:2], f"{engine.cpu_s / alone.cpu_s - 1:.1%}", *seconds[2:])
-            print("  ".join(f"{value:>11}" for value in row))
-        rate, memory = many_episodes(problems, episodes, folder / "many", workers)
-        print(f"\n{episodes:,} episodes, isolation batch: {rate:.0f} a second; MiB after a tenth, a half, all: "
-              + ", ".join(f"{value:.0f}" for value in memory))  # fmt: skip
-        if peer_python:
-            print("\nright programs on all tests, one after the other, wall time")
-            for isolation in ("test", "batch"):
-                theirs, ours = peer(peer_python, problems, folder, isolation)
-                each = [f"{cost['wall_s'] / cost['programs'] * 1000:.1f} ms a program" for cost in (theirs, ours)]
-                found = f"solved {theirs['solved']} and {ours['solved']} of {ours['programs']}"
-                print(f"skyrl-gym lcb: {each[0]}; codeenv, isolation {isolation}: {each[1]}; {found}")
+        if not peers_only:
+            own_tables(problems, episodes, compared, workers, folder)
+        compare_peers(problems, peers, 1 if quick else 3, folder)
+
+
+def compare_peers(problems: list[Problem], peers: tuple[str, ...], copies: int, folder: Path) -> None:
+    """Print what an episode with a right program costs in each peer and, right before and after it, in ours."""
+    for name in peers:
+        before = {isolation: in_ours(problems, copies, isolation) for isolation in ("test", "batch")}
+        theirs = in_peer(name, problems, copies, folder)
+        print(f"\n{name} ({PEERS[name].runs}): {theirs.each()}; solved {theirs.solved} of {theirs.programs}")
+        for isolation, first in before.items():
+            again = in_ours(problems, copies, isolation)
+            ours = Played(first.wall_s + again.wall_s, first.cpu_s + again.cpu_s, first.solved + again.solved, 2 * first.programs)
+            wall = theirs.wall_s / theirs.programs / (ours.wall_s / ours.programs)
+            cpu = theirs.cpu_s / theirs.programs / (ours.cpu_s / ours.programs)
+            print(f"  ours, isolation {isolation}: {ours.each()}; {wall:.1f} times as fast in wall time, {cpu:.1f} in CPU time; "
+                  f"solved {ours.solved} of {ours.programs}")  # fmt: skip
+
+
+def own_tables(problems: list[Problem], episodes: int, compared: int, workers: int, folder: Path) -> None:
+    """Print the engine's overhead, and how it does with many episodes."""
+    print("engine against judging alone, the same programs (CPU s of the process and its workers)")
+    header = ("isolation", "programs", "engine CPU", "judge CPU", "overhead", "engine wall", "judge wall")
+    print("  ".join(f"{name:>11}" for name in header))
+    for isolation in ("test", "batch"):
+        run = folder / f"run-{isolation}"
+        engine = through_engine(problems, compared, run, workers, isolation)
+        alone = judging_alone(problems, run, workers, isolation)
+        seconds = [f"{value:.2f}" for value in (engine.cpu_s, alone.cpu_s, engine.wall_s, alone.wall_s)]
+        row = (isolation, engine.programs, *seconds[:2], f"{engine.cpu_s / alone.cpu_s - 1:.1%}", *seconds[2:])
+        print("  ".join(f"{value:>11}" for value in row))
+    rate, memory = many_episodes(problems, episodes, folder / "many", workers)
+    print(f"\n{episodes:,} episodes, isolation batch: {rate:.0f} a second; MiB after a tenth, a half, all: "
+          + ", ".join(f"{value:.0f}" for value in memory))  # fmt: skip
 
 
 if __name__ == "__main__":
