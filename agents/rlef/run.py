@@ -24,6 +24,7 @@ from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
 from codeenv.agents.rlef.sft import train_supervised
 from codeenv.agents.rlef.trainer import Metrics, TrainingStopped
+from codeenv.agents.trace_head.recording import record_predictions
 from codeenv.errors import CodeenvError
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.problems import Problem, ProblemSet, load
@@ -32,6 +33,8 @@ from codeenv.rollout.folder import JsonlWriter
 __all__ = ["TrainingRun", "check_guards", "open_judge"]
 
 _TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
+_RECORDED = 64
+"""Most episodes that are recorded with the trace head's predictions."""
 
 
 def open_judge(config: TrainConfig) -> Judge:
@@ -47,7 +50,8 @@ def check_guards(metrics: Metrics, guards: GuardConfig) -> None:
     Raises:
         TrainingStopped: with the number and what to change.
     """
-    bad = [name for name, value in metrics.items() if not np.isfinite(value)]
+    # a number of the trace head is NaN where there is nothing to count, such as lines in programs of one line
+    bad = [name for name, value in metrics.items() if not np.isfinite(value) and not name.startswith("head_")]
     iteration = int(metrics["iteration"])
     if bad:
         raise TrainingStopped(f"{bad[0]} is {metrics[bad[0]]} in iteration {iteration}; lower the learning rate")
@@ -153,6 +157,7 @@ class TrainingRun:
                 self.checkpoint()
             raise
         save_model(learner, self.folder / "final")
+        self._record_predictions()
 
     def interrupted(self) -> bool:
         """Keep what an interrupted run has: a checkpoint if it is between two iterations, and the policy in `final/`.
@@ -204,18 +209,28 @@ class TrainingRun:
 
     def _validate(self) -> float:
         """Play the validation problems, keep the policy if it is the best so far, and return its solve rate."""
-        config, learner = self.config, self.learner
-        problems: Sequence[Problem]
-        if self._validation is None:
-            problems = FAMILIES[config.problems].sample(1, config.validation_episodes, config.seed)
-        else:
-            problems = [self._validation[index] for index in range(min(len(self._validation), config.validation_episodes))]
+        config, learner, problems = self.config, self.learner, self._validation_problems()
         generator = torch.Generator(learner.device).manual_seed(config.seed)
         found: Collection = collect(learner.policy, learner.chat, problems, self.judge, learner.env, learner.sampling, generator)
         if found.solve_rate > self.best:
             self.best = found.solve_rate
             save_model(learner, self.folder / "best")
         return found.solve_rate
+
+    def _validation_problems(self) -> Sequence[Problem]:
+        config = self.config
+        if self._validation is None:
+            return FAMILIES[config.problems].sample(1, config.validation_episodes, config.seed)
+        return [self._validation[index] for index in range(min(len(self._validation), config.validation_episodes))]
+
+    def _record_predictions(self) -> None:
+        """With a trace head: play problems once more and record in `predictions/` what the head says of the programs."""
+        config, auxiliary = self.config, getattr(self.learner, "auxiliary", None)
+        if auxiliary is None:
+            return
+        problems = self._validation_problems() if config.validate_every or self._train is None else self._problems(0, _RECORDED)
+        place, seed = self.folder / "predictions", config.seed
+        record_predictions(self.learner, auxiliary, problems[:_RECORDED], self.judge, place, seed, config.problems)
 
     # Models
 

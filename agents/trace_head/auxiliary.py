@@ -132,10 +132,11 @@ class Auxiliary:
         self.relation = {"head_gradient_ratio": norms[1] / norms[0] if norms[0] > 0 else 0.0, "head_gradient_cosine": cosine}
 
     def predictions(self, hidden: Tensor, chunk: Chunk) -> list[dict[str, Any]]:
-        """Return what the head says of each turn of a chunk, ready for JSON: the `extras` of a trajectory's turns.
+        """Return what the head says of each turn of a chunk, ready for JSON: `extras["trace_head"]` of a trajectory's turns.
 
-        Each is `{"outcome": {class: probability}, "lines": [[line, probability that it is run, whether it was]],
-        "variables": [[name, type, bucket, true type, true bucket]]}`; an unlabelled turn is {}.
+        Each is `{"outcome": {class: probability}, "true_outcome": class, "exception": {class: probability}, "true_exception":
+        class or None, "lines": [[line, probability that it is run, whether it was]], "variables": [[name, type, bucket, true
+        type, true bucket]]}`, without what the head is not asked; an unlabelled turn is {}.
         """
         found: list[dict[str, Any]] = []
         triples = zip(chunk.turns.tolist(), chunk.batch.turn_row.tolist(), chunk.batch.turn_column.tolist(), strict=True)
@@ -161,9 +162,12 @@ class Auxiliary:
 
 def _said(logits: dict[str, Tensor], labels: TurnLabels) -> dict[str, Any]:
     said: dict[str, Any] = {}
-    if "outcome" in logits:
-        shares = logits["outcome"][0].softmax(-1).tolist()
-        said["outcome"] = {name: round(share, 4) for name, share in zip(HEADS["outcome"], shares, strict=True)}
+    truth = {"outcome": labels.labels.outcome, "exception": labels.labels.exception}
+    for head, true in truth.items():
+        if head in logits:
+            shares = logits[head][0].softmax(-1).tolist()
+            said[head] = {name: round(share, 4) for name, share in zip(HEADS[head], shares, strict=True)}
+            said[f"true_{head}"] = None if true is None else HEADS[head][true]
     if "line" in logits:
         run = logits["line"].softmax(-1)[:, 1].tolist()
         rows = zip(labels.line_numbers, run, labels.lines, strict=True)

@@ -123,7 +123,9 @@ def _page(run: TrainingRun) -> None:
         series = [Series(name, x, [metrics[name] for metrics in run.metrics])]
         curves.append(Curve(title, "iteration", name, series, percent=False))
     curves += _alignment_curves(run)
-    write_report([], run.folder / "report.html", title=f"Training run {run.folder.name}", curves=curves)
+    recorded = run.folder / "predictions"  # with a trace head: episodes and what it says of them
+    runs = {"policy at the end": recorded} if (recorded / "episodes.jsonl").exists() else {}
+    write_report(runs, run.folder / "report.html", title=f"Training run {run.folder.name}", curves=curves)
 
 
 def _alignment_curves(run: TrainingRun) -> list[Curve]:

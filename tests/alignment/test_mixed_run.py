@@ -8,10 +8,12 @@ import torch
 
 from codeenv.agents.rlef.run import TrainingRun, open_judge
 from codeenv.agents.rlef.run_config import read_config
+from codeenv.agents.trace_head.classes import HEADS
 from codeenv.errors import CodeenvError
 from codeenv.feedback import FeedbackContext, values
 from codeenv.judge.verdict import Report, TestResult, Verdict
 from codeenv.problems.procedural import values as family
+from codeenv.rollout import read_episodes
 
 torch.set_num_threads(1)
 
@@ -51,6 +53,23 @@ def test_a_resumed_run_goes_on_with_the_same_numbers(tmp_path):
         resumed.train()
         assert rows(resumed) == rows(whole)
         assert {"align_buffer", "align_built", "head_outcome_accuracy"} <= set(rows(whole)[-1])
+
+
+def test_a_run_with_a_trace_head_records_what_it_says_of_each_program(tmp_path):
+    config = small(1)
+    head = dataclasses.replace(config.trace_head, heads=tuple(HEADS))
+    config = dataclasses.replace(config, trace_head=head, alignment=dataclasses.replace(config.alignment, fraction=0.0))
+    with open_judge(config) as judge:
+        TrainingRun(config, tmp_path / "run", judge).train()
+    rows = list(read_episodes(tmp_path / "run" / "predictions"))
+    assert len(rows) == 64
+    said = [turn["extras"]["trace_head"] for row in rows for turn in row["turns"]]
+    assert all(sum(one["outcome"].values()) == pytest.approx(1.0, abs=1e-3) for one in said)
+    verdicts = [turn["public"]["verdict"] for row in rows for turn in row["turns"]]
+    passed = [one["true_outcome"] == "pass" for one in said]
+    assert passed == [verdict == "accepted" for verdict in verdicts]
+    assert any(one["lines"] for one in said)
+    assert {one["true_exception"] is not None for one in said if one["true_outcome"] != "exception"} == {False}
 
 
 def test_a_wrong_setting_of_alignment_is_refused_with_its_name(tmp_path):

@@ -62,17 +62,15 @@ def make_episode(problem, turns, private="aa", turn_limit=3, sources=None):
     return episode
 
 
-def write_run(path, episodes, turn_limit=3, **header):
-    """Write ended episodes, several of one problem being rollouts of it, as a run folder."""
+def write_run(path, episodes, turn_limit=3, extras=None, **header):
+    """Write ended episodes, several of one problem being rollouts of it, as a run folder; `extras` are those of every turn."""
     settings = {"turn_limit": turn_limit, "feedback": "rlef"}
     with RunFolder(path, {"env": "made", "agent": "made", "settings": settings, "isolation": "namespaces", **header}) as folder:
         seen = {}
         for number, episode in enumerate(episodes):
             rollout = seen[episode.problem.id] = seen.get(episode.problem.id, -1) + 1
-            extras = [{} for _ in episode.turns]
-            folder.append(
-                episode_row(number, rollout, number, episode, extras, {"agent_s": 0.0, "judge_s": 0.0}), episode.problem
-            )
+            told = [extras or {} for _ in episode.turns]
+            folder.append(episode_row(number, rollout, number, episode, told, {"agent_s": 0.0, "judge_s": 0.0}), episode.problem)
     return path
 
 

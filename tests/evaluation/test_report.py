@@ -121,6 +121,36 @@ def test_an_episode_steps_through_its_trace(tmp_path, browser):
 
 
 @in_browser
+def test_an_episode_colours_lines_by_the_predicted_run_and_says_where_the_prediction_is_wrong(tmp_path, browser):
+    said = {
+        "outcome": {"pass": 0.2, "wrong_answer": 0.7, "exception": 0.1, "no_code": 0.0},
+        "true_outcome": "exception",
+        "exception": {"Index": 0.9, "other": 0.1},
+        "true_exception": "Index",
+        "lines": [[2, 0.9, True], [3, 0.8, False], [4, 0.1, False]],
+        "variables": [["f.y", "int", "zero", "int", "above_10"]],
+    }
+    source = "def f(x):\n    if x:\n        y = x[1]\n        return y\n"
+    episode = make_episode(make_problem(4), ["rr"], turn_limit=1, sources=[source])
+    run = write_run(tmp_path / "run", [episode], 1, extras={"trace_head": said})
+    browser.open(write_report([run], tmp_path / "r.html").as_uri() + "#/episode/0/0")
+    browser.wait("document.querySelector('.predictions')")
+    press = "[...document.querySelectorAll('.segments button')].find((b) => b.textContent === 'Predicted run').click()"
+    browser.evaluate(press)
+    texts = "(selector) => [...document.querySelectorAll(selector)].map((e) => e.textContent)"
+    assert browser.evaluate(f"({texts})('.predicted .chance')") == ["", "90 %", "80 %", "10 %"]
+    assert browser.evaluate(f"({texts})('.predicted .truth')") == ["", "ran", "not run", "not run"]
+    assert browser.evaluate(f"({texts})('.predicted .ln.wrong')") == ["        y = x[1]"]
+    colour = "getComputedStyle(document.querySelectorAll('.predicted .ln')[{}]).backgroundColor"
+    assert len({browser.evaluate(colour.format(line)) for line in range(4)}) == 4
+    assert "1 of 3 lines" in browser.evaluate("document.querySelector('.caption.inset').textContent")
+    assert browser.evaluate(f"({texts})('.chances .bad .name')") == ["exception ← what happened"]
+    assert browser.evaluate(f"({texts})('.chances .good .name')") == ["Index ← what happened"]
+    assert browser.evaluate(f"({texts})('.turn td.bad')") == ["zerowas above 10"]
+    assert "What the agent recorded" not in browser.evaluate("document.getElementById('episode').innerText")
+
+
+@in_browser
 def test_light_and_dark_switch_by_key(page, browser):
     browser.open(page.as_uri() + "?theme=light")
     light = browser.evaluate("getComputedStyle(document.documentElement).backgroundColor")

@@ -29,7 +29,7 @@ __all__ = ["render_report", "write_report"]
 
 Runs = Mapping[str, str | os.PathLike[str]] | Sequence[str | os.PathLike[str]]
 
-_SCRIPTS = ("store.js", "table.js", "code.js", "trace.js", "episode.js", "main.js")
+_SCRIPTS = ("store.js", "table.js", "code.js", "trace.js", "predictions.js", "episode.js", "main.js")
 
 
 def write_report(

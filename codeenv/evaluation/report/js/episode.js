@@ -50,6 +50,7 @@ const episodePage = {
     if (traced) section.append(part("Trace of test " + (traced.index + 1), stepper(traced.stepper)));
     if (turn.trace) section.append(part("Trace as the model saw it", node("pre", { class: "wrap seen", tabindex: "0" }, turn.trace)));
     if (turn.feedback) section.append(part("Feedback as the model saw it", node("pre", { class: "wrap seen", tabindex: "0" }, turn.feedback)));
+    if (turn.extras?.trace_head) section.append(predictionsPart(turn.extras.trace_head));
     if (turn.extras) section.append(...extrasParts(turn.extras));
     return section;
   },
@@ -57,9 +58,10 @@ const episodePage = {
     const response = this.current.episode.responses[i] ?? "", body = node("div");
     const views = [["Code", () => (turn.source === null ? node("p", { class: "caption", style: "padding:0 16px 12px" }, "The response holds no program.") : codeBlock(turn.source))]];
     if (before && before.source !== null && turn.source !== null) views.unshift(["Changes", () => (before.source === turn.source ? node("p", { class: "caption", style: "padding:0 16px 12px" }, "The same program again.") : diffBlock(before.source, turn.source))]);
+    if (turn.source !== null && turn.extras?.trace_head?.lines?.length) views.push(["Predicted run", () => predictedCode(turn.source, turn.extras.trace_head.lines)]);
     views.push(["Response", () => node("pre", { class: "wrap", tabindex: "0" }, response)]);
     const buttons = views.map(([name, draw]) => node("button", { type: "button", "aria-pressed": "false", onclick: (event) => { body.replaceChildren(draw()); for (const b of buttons) b.setAttribute("aria-pressed", String(b === event.currentTarget)); } }, name));
-    const start = this.diff ? 0 : Math.min(views.length - 2, views.findIndex(([name]) => name === "Code"));
+    const start = this.diff ? 0 : views.findIndex(([name]) => name === "Code");
     buttons[start].setAttribute("aria-pressed", "true");
     body.append(views[start][1]());
     return node("div", { class: "part" }, node("h3", {}, "Program", node("span", { class: "segments", role: "group", "aria-label": "View" }, buttons)), body);
@@ -116,7 +118,7 @@ const expectedOf = (test) => ("output" in test ? test.output : "code" in test ? 
 
 // Tokens with their mask and log-probabilities; other facts as a small table.
 function extrasParts(extras) {
-  const { tokens, pieces, logprobs, mask, ...rest } = extras, parts = [];
+  const { tokens, pieces, logprobs, mask, trace_head, ...rest } = extras, parts = [];
   if (Array.isArray(tokens) || Array.isArray(pieces)) {
     const view = node("div", { class: "tokens" });
     (pieces ?? tokens).slice(0, 4000).forEach((piece, i) => {
