@@ -8,6 +8,7 @@ import pytest
 
 from codeenv.judge import Judge, Report, Verdict
 from codeenv.problems.problem import CallTest, CodeTest, Limits, Problem, ProblemError, StdioTest
+from codeenv.trace import render
 from codeenv.trace.events import Trace
 
 LIMITS = Limits(time_limit_s=0.5, memory_mb=512)
@@ -78,9 +79,81 @@ def test_a_hostile_program_cannot_change_its_verdict_by_its_trace(judge: Judge, 
     assert not traced.accepted
 
 
-def test_code_tests_have_no_trace(judge: Judge) -> None:
-    problem = Problem("p", "", "call", "f", public_tests=(CodeTest("assert f(1) == 2"),), limits=LIMITS)
-    assert judge.judge(problem, "def f(x): return x", trace="bounded").results[0].trace is None
+CHECK = """
+def check(candidate):
+    assert candidate([1, 2]) == 3
+    assert candidate([4, 4]) == 8
+    assert candidate([1] * 6) == 6
+    assert candidate([2, 5, 1]) == 8
+    assert candidate([7]) == 7
+"""
+LINES = "assert total([1, 2]) == 3\nassert total([2, 5, 1]) == 8"
+SUITE = """
+import unittest
+class Sums(unittest.TestCase):
+    def test_a(self):
+        with self.assertRaises(TypeError):
+            candidate(None)
+        self.assertEqual(candidate([1, 2]), 3)
+    def test_b(self):
+        self.assertEqual(candidate([2, 5, 1]), 8)
+    def test_c(self):
+        self.assertEqual(candidate([1]), 1)
+"""
+SUMS = {
+    "a value": ("def total(xs):\n    s = 0\n    for x in xs:\n        s += x if x < 5 else 0\n    return s", Verdict.WRONG_ANSWER, "ok"),
+    "an exception": (
+        "def total(xs):\n    s = 0\n    for x in xs:\n        s += x if x < 5 else y\n    return s", Verdict.RUNTIME_ERROR, "exception",
+    ),
+    "a loop": (
+        "def total(xs):\n    s = 0\n    for x in xs:\n        s += x\n        while x == 5:\n            s += 0\n    return s",
+        Verdict.TIME_LIMIT, "cut",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("tests", [CHECK, LINES, SUITE], ids=["check", "asserts", "unittest"])
+@pytest.mark.parametrize("name", SUMS)
+def test_of_test_code_the_call_that_failed_is_traced(judge: Judge, tests: str, name: str) -> None:
+    source, verdict, end = SUMS[name]
+    problem = Problem("p", "", "call", "total", public_tests=(CodeTest(tests),), limits=LIMITS)
+    report = judge.judge(problem, source, trace="bounded")
+    trace = trace_of(report)
+    (call,) = [event for event in trace.events if event.kind == "c"]
+    assert (report.verdict, trace.footer.end, call.vars["xs"]) == (verdict, end, "[2, 5, 1]")
+
+
+def test_test_code_that_builds_an_object_has_the_last_call_of_its_methods_traced(judge: Judge) -> None:
+    tests = "def check(candidate):\n    box = candidate(3)\n    box.add(1)\n    box.add(2)\n    assert box.sum() == 6"
+    problem = Problem("p", "", "call", "Box", public_tests=(CodeTest(tests),), limits=LIMITS)
+    source = "class Box:\n    def __init__(self, n): self.n = n\n    def add(self, k): self.n += k\n    def sum(self):\n        n = self.n + 1\n        return n"
+    trace = trace_of(judge.judge(problem, source, trace="bounded"))
+    assert [event.extra["fn"] for event in trace.events if event.kind == "c"] == ["Box.sum"]
+    assert any(event.vars.get("n") == "7" for event in trace.events)
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        (4, "def f(n):\n    if n == 3:\n        for k in range(n):\n            while n:\n                n += 1\n    return 1"),
+        (2, "def f(n):\n    return 1 if n < 3 else sum(range(10**11))"),
+        (4, "import time\ndef f(n):\n    if n == 3:\n        time.sleep(99)\n    return 1"),
+        (3, "def f(n):\n    if n == 3:\n        return 7 ** 10 ** 9\n    return 1"),
+    ],
+    ids=["a loop", "a long operation", "a sleep", "a huge number"],
+)
+def test_a_trace_of_a_stopped_run_says_where_it_stood(judge: Judge, line: int, source: str) -> None:
+    trace = trace_of(judge.judge(CALLS, source, trace="bounded"))
+    shown = [text for text in render(trace, source).split("\n") if "stopped" in text.partition("#")[2]]
+    assert trace.footer.end == "cut"
+    assert source.split("\n")[line - 1] in shown[0]
+
+
+def test_test_code_gets_the_same_verdict_traced_as_untraced(judge: Judge) -> None:
+    problem = Problem("p", "", "call", "f", public_tests=(CodeTest("assert f(1) == 1\nassert f(2) == 3"),), limits=LIMITS)
+    for source in HOSTILE.values():
+        plain, traced = judge.judge(problem, source), judge.judge(problem, source, trace="bounded")
+        assert (traced.verdict, traced.accepted) == (plain.verdict, False)
 
 
 def test_an_unknown_trace_mode_is_named(judge: Judge) -> None:

@@ -20,6 +20,9 @@ from codeenv.trace.recorder import MODES, buffer_size
 __all__ = ["Tracer", "checked_mode"]
 
 
+_TRACED: dict[Kind, Kind] = {"stdio": "stdio-trace", "call": "call-trace", "code": "code-trace"}
+
+
 def checked_mode(trace: str) -> str:
     """Return a trace mode, or raise `ProblemError` naming those that exist."""
     if trace != "off" and trace not in MODES:
@@ -55,13 +58,14 @@ class Tracer:
         places: list[tuple[int, TestResult, str]] = []
         for position, source, mode, prepared in wanted:
             tests = {test.index: test for test in prepared.tests}
-            failing = [item for item in reports[position].results if item.public and _has_a_trace(item, tests[item.index].kind)]
+            failing = [item for item in reports[position].results if item.public and _has_a_trace(item)]
             if not failing:
                 continue
             test = tests[failing[0].index]
-            kind: Kind = "call-trace" if test.kind == "call" else "stdio-trace"
-            unit = prepared.unit(kind, source.encode("utf-8"), (test.data,))
-            units.append(dataclasses.replace(unit, mode=mode, output=max(unit.output, buffer_size(mode))))
+            unit = prepared.unit(test.kind, source.encode("utf-8"), (test.data,))
+            units.append(
+                dataclasses.replace(unit, kind=_TRACED[test.kind], mode=mode, output=max(unit.output, buffer_size(mode)))
+            )
             places.append((position, failing[0], source))
         if not units:
             return
@@ -79,5 +83,5 @@ class Tracer:
                 reports[position] = dataclasses.replace(report, results=results)
 
 
-def _has_a_trace(result: TestResult, kind: Kind) -> bool:
-    return result.verdict not in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR) and kind in ("call", "stdio")
+def _has_a_trace(result: TestResult) -> bool:
+    return result.verdict not in (Verdict.ACCEPTED, Verdict.JUDGE_ERROR)

@@ -29,7 +29,7 @@ __all__ = [
 _DOUBLE = struct.Struct("<d")
 
 Kind: TypeAlias = Literal[
-    "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "compile", "piped", "validate"
+    "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "code-trace", "compile", "piped", "validate"
 ]
 
 
@@ -158,8 +158,9 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
     for unit in units:
         memory = unit.memory + base_memory
         extra: Any = None
-        if unit.kind == "code":
+        if unit.kind in ("code", "code-trace"):
             extra = (place(unit.prelude), max(memory, (1 << 30) + base_memory), max(unit.output, 1 << 24))
+            extra = (unit.mode, extra) if unit.mode else extra
         elif unit.kind.endswith("-trace"):
             extra = unit.mode
         elif unit.kind.endswith("-batch"):

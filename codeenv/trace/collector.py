@@ -6,15 +6,17 @@ source is left out and the footer says so. A trace informs the agent and labels 
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from codeenv.trace.blocks import MARK_BASE
 from codeenv.trace.events import KINDS, End, Event, ExceptionInfo, Footer, Header, Kind, Trace
-from codeenv.trace.recorder import MAGIC, MARKS, buffer_size
+from codeenv.trace.recorder import DUMP, MAGIC, MARKS, MODES, WAITING, buffer_size
 from codeenv.trace.snapshot import CAPS
 
 __all__ = ["collect"]
@@ -36,13 +38,16 @@ def collect(data: bytes | memoryview, source: str) -> Trace:
     reader = _Reader(lines)
     for record in records[1:]:
         reader.read(record)
+    if reader.end == "cut" and data[WAITING : WAITING + 1] == b"\1":
+        reader.end = "ok"
+    events = _settled(reader.events, reader.end == "cut", _dumped(data, header, lines))
     notes = [str(header.get("unrecorded", ""))[:_TEXT_CHARS]] if header else ["nothing was recorded"]
     if reader.refused:
         notes.append(f"{reader.refused} records were malformed")
     if unfinished:
         notes.append("the last record is incomplete")
     marks = data[MARK_BASE : MARK_BASE + MARKS]
-    covered, uncovered = _coverage(header, marks, reader.events, lines)
+    covered, uncovered = _coverage(header, marks, events, lines)
     footer = Footer(
         covered=covered,
         uncovered=uncovered,
@@ -50,7 +55,7 @@ def collect(data: bytes | memoryview, source: str) -> Trace:
         dropped=int.from_bytes(data[4:8], "little"),
         end=reader.end,
         exception=reader.exception,
-        final=_final(reader.events, covered),
+        final=_final(events, covered),
         note="; ".join(_printable(note) for note in notes if note),
     )
     sha = hashlib.sha256(source.encode("utf-8", "surrogatepass")).hexdigest()[:16]
@@ -63,7 +68,7 @@ def collect(data: bytes | memoryview, source: str) -> Trace:
             calls=_small(header.get("calls")),
             caps=CAPS,
         ),
-        tuple(reader.events),
+        events,
         footer,
     )
 
@@ -84,6 +89,7 @@ class _Reader:
             self.end = cast(End, row[1])
         elif (event := self._event(row)) is not None:
             self.events.append(event)
+            self.end, self.exception = "cut", None  # a run that goes on had not ended
             if event.extra.get("uncaught"):
                 kind, message = str(event.extra.get("type", "")), str(event.extra.get("msg", ""))
                 self.exception = ExceptionInfo(kind, message, event.line)
@@ -103,6 +109,32 @@ class _Reader:
         variables = {_printable(name): _printable(text) for name, text in texts.items() if isinstance(text, str)}
         kept = {key: value for key in extra if (value := _extra(key, extra[key])) is not None}
         return Event(len(self.events), cast(Kind, row[0]), line, frame, variables, kept)
+
+
+def _settled(events: list[Event], cut: bool, dumped: list[int]) -> tuple[Event, ...]:
+    """Return the events with their places in time. Where a run stood when its limit drew near counts only if it was stopped, and
+    the last time that it was looked at.
+    """
+    last = max((place for place, event in enumerate(events) if event.kind == "k"), default=-1) if cut else -1
+    first = last
+    while first > 0 and events[first - 1].kind == "k" and events[first - 1].extra.get("through"):
+        first -= 1
+    kept = [event for place, event in enumerate(events) if event.kind != "k" or first <= place <= last]
+    if cut and last < 0 and dumped:
+        kept.append(Event(0, "k", dumped[0], 0, {}, {"depth": len(dumped)}))
+    return tuple(dataclasses.replace(event, index=index) for index, event in enumerate(kept))
+
+
+def _dumped(data: bytes, header: Mapping[str, Any], lines: int) -> list[int]:
+    """Return the lines of the program's frames that `faulthandler` left, innermost first."""
+    mode, name = header.get("mode"), header.get("file")
+    if mode not in MODES or not isinstance(name, str):
+        return []
+    text = data[buffer_size(mode) - DUMP : buffer_size(mode)].split(b"\0", 1)[0].decode("utf-8", "replace")
+    stack = re.findall(
+        r'^  File "([^"\n]{1,200})", line (\d{1,9}) in', text.rpartition("most recent call first")[2], re.MULTILINE
+    )
+    return [int(line) for file, line in stack if file == name and 0 < int(line) <= lines]
 
 
 def _header(record: bytes) -> Mapping[str, Any]:
@@ -244,7 +276,7 @@ def _final(events: Iterable[Event], covered: tuple[int, ...]) -> dict[str, tuple
     for event in events:
         if event.kind == "c":
             functions.setdefault(event.frame, str(event.extra.get("fn", "?")))
-        elif event.kind in "xr" and "fn" in event.extra:
+        elif event.kind in "xrk" and "fn" in event.extra:
             functions.setdefault(event.frame, str(event.extra["fn"]))
         function = functions.get(event.frame, "?")
         outside = event.extra.get("g", ())
@@ -255,7 +287,7 @@ def _final(events: Iterable[Event], covered: tuple[int, ...]) -> dict[str, tuple
             if event.kind == "n" or (event.kind == "r" and at):
                 candidates = sorted({line for line in at.get(name, ()) if line in run})
                 line = candidates[0] if len(candidates) == 1 else 0
-            elif event.kind in ("x", "r"):  # a look at the variables, not an assignment
+            elif event.kind in ("x", "r", "k"):  # a look at the variables, not an assignment
                 line = known[0] if known is not None and known[1] == text else 0
             else:
                 line = event.line

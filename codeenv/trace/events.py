@@ -19,7 +19,7 @@ __all__ = ["SCHEMA", "End", "Event", "ExceptionInfo", "Footer", "Header", "Kind"
 SCHEMA = 1
 """Version of the JSONL form."""
 
-Kind: TypeAlias = Literal["c", "l", "i", "b1", "b0", "n", "h", "r", "y", "x"]
+Kind: TypeAlias = Literal["c", "l", "i", "b1", "b0", "n", "h", "r", "y", "x", "k"]
 End: TypeAlias = Literal["ok", "exception", "exit", "cut"]
 KINDS = frozenset(get_args(Kind))
 
@@ -35,14 +35,14 @@ class Event:
     Attributes:
         index: position in recorded order, from 0.
         kind: `c` call, `l` statement done, `i` iteration start, `b1`/`b0` branch taken or not, `n` loop end, `h` handler
-            entered, `r` return, `y` yield, `x` exception.
+            entered, `r` return, `y` yield, `x` exception, `k` where a run that was stopped stood, outermost frame first.
         line: 1-based line of the submitted source; 0 for an exception from outside it.
         frame: number of the activation; 0 is the module.
         vars: bounded texts of the variables that were bound here, or changed.
         extra: `c` fn, parent, thread; `i` n; `n` trips, at (lines that may have set each variable), left; `r`, `y`
             value (`r` in final mode: fn, at);
             `x` type, msg, uncaught, fn, depth, loops (line to iterations so far), or through (an outer frame that it passed);
-            `h` type, msg; `g`: names in `vars` that are not this function's own.
+            `k` fn, depth, loops or through, as `x`; `h` type, msg; `g`: names in `vars` that are not this function's own.
     """
 
     index: int
@@ -153,7 +153,7 @@ class Trace:
         """Return the function name of each activation; 0 is "<module>"."""
         names = {0: "<module>"}
         for event in self.events:
-            if event.kind == "c" or (event.kind in ("x", "r") and "fn" in event.extra):
+            if event.kind == "c" or (event.kind in ("x", "r", "k") and "fn" in event.extra):
                 names.setdefault(event.frame, str(event.extra.get("fn", "?")))
         return names
 

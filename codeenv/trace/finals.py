@@ -61,7 +61,7 @@ class Finals:
 
     def _report(self, site: int) -> None:
         kept = self._kept[site]
-        _, line, _, _, _, extra = self._sites[site]
+        line, extra = self._sites[site][1], self._sites[site][5]
         names = [name for name in kept if name.isidentifier() and name[:2] != "__"][:NAMES]
         members = ",".join(
             f"{quoted(name)}:{quoted(kept[name][0] if type(kept[name]) is tuple else snap(kept[name]))}" for name in names

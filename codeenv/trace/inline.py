@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.selection import Selection, shorten
 from codeenv.trace.spans import Statement, statements_of
+from codeenv.trace.stopped import standing
 
 __all__ = ["ending", "inline_lines", "members"]
 
@@ -20,7 +21,7 @@ _ENTRIES = 5
 def inline_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
     """Return the source's lines with comments; with `near`, only the comments of that many lines nearest to the failure."""
     spans = statements_of(source)
-    comments = _comments(trace, selection, level)
+    comments = _comments(trace, source, selection, level)
     kept = set(comments) if near is None else set(_nearest(comments, selection, near))
     lines = source.rstrip("\n").split("\n")
     notes: dict[int, list[str]] = defaultdict(list)
@@ -53,7 +54,8 @@ def ending(trace: Trace) -> list[str]:
     footer = trace.footer
     sentences = []
     if footer.end == "cut":
-        sentences.append(f"the program was stopped before its end, after {len(trace.events) + footer.dropped:,} recorded events")
+        seen = sum(event.kind != "k" for event in trace.events) + footer.dropped
+        sentences.append(f"the program was stopped before its end, after {seen:,} recorded event{'s' if seen != 1 else ''}")
     elif footer.end == "exit":
         sentences.append("the program ended with SystemExit")
     if footer.exception is not None and footer.exception.line == 0:
@@ -65,7 +67,7 @@ def ending(trace: Trace) -> list[str]:
     return sentences
 
 
-def _comments(trace: Trace, selection: Selection, level: int) -> dict[int, list[tuple[int, str]]]:
+def _comments(trace: Trace, source: str, selection: Selection, level: int) -> dict[int, list[tuple[int, str]]]:
     """Return for each line its (event index, text) in the order they are shown."""
     comments: defaultdict[int, list[tuple[int, str]]] = defaultdict(list)
     covered = set(trace.footer.covered)
@@ -75,8 +77,10 @@ def _comments(trace: Trace, selection: Selection, level: int) -> dict[int, list[
             iterations[event.frame, event.line] += 1
         if event.kind == "n":
             _loop_end(event, iterations.pop((event.frame, event.line), 0), comments, level, covered)
-        elif text := _text(event, level):
+        elif event.kind != "k" and (text := _text(event, level)):
             comments[event.line].append((event.index, f"({event.index}) {text}"))
+    for line, index, text in standing(trace, source):
+        comments[line].append((index, f"({index}) {text}"))
     return {line: _with_gaps(entries) for line, entries in comments.items()}
 
 
@@ -130,9 +134,10 @@ def _text(event: Event, level: int) -> str:
         return f"raised through here; {values}".rstrip("; ")
     if not extra.get("uncaught"):
         return f"{name} (caught)"
-    loops = " ".join(f"(iteration {count:,} of the loop on line {line})" for line, count in extra.get("loops", {}).items())
-    depth = f"at depth {extra['depth']:,}" if int(extra.get("depth", 0)) > 50 else ""
-    return f"{name}; {' '.join(filter(None, (depth, loops, values)))}".rstrip("; ")
+    where = [f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items()]
+    if int(extra.get("depth", 0)) > 50:
+        where.insert(0, f"at depth {extra['depth']:,}")
+    return "; ".join(filter(None, (name + (f" ({', '.join(where)})" if where else ""), values)))
 
 
 def _with_gaps(entries: list[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -15,16 +15,15 @@ from __future__ import annotations
 
 import ast
 
-from .blocks import Blocks
-from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, parameters_of, prologue, qualified
-from .scopes import Scope, names_of, own_statements
+from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, parameters_of, prologue, qualified, resumes
+from .reports import Reports
+from .scopes import Scope, own_statements
 from .syntax import Syntax
 
 __all__ = ["Weaver"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import Any
 
 LOOP_DEPTH = 3  # loops nested deeper run plain: each level copies the body once more
@@ -34,33 +33,29 @@ MODULE_NAMES = 24  # variables reported at the end of the module
 WOVEN_STATEMENTS = 20_000  # beyond this many statements the rest of a program runs plain
 
 
-class Weaver:
-    """Rewrites one module. Afterwards `sites`, `blocks` and `loop_lines` say what the recorder's numbers mean.
+class Weaver(Reports):
+    """Rewrites one module. Afterwards `sites`, `blocks` and `loops` say what the recorder's numbers mean.
 
     Attributes:
-        sites: per site (kind, line, names, owners, always, extra): what a call of the recorder reports.
-        blocks: the basic blocks and branches with their marks.
-        loop_lines: line of the loop that each hidden counter belongs to.
+        loops: first and last line of the loop that each counter belongs to: a hidden variable, or a place in `counts`.
         counters: number of counters that are kept outside of frames.
     """
 
     def __init__(self, mode: str, iterations: int, source: str, mark_by_line: bool = False) -> None:
+        super().__init__(mark_by_line)
         self.mode = mode
         self.iterations = iterations
-        self.sites: list[tuple[str, int, tuple[str, ...], tuple[str, ...], int, dict[str, Any]]] = []
-        self.blocks = Blocks()
-        self.loop_lines: dict[str, int] = {}
+        self.loops: dict[str | int, tuple[int, int]] = {}
         self.counters = 1
         quoting = "'" in source or '"' in source
         self._hidden_everywhere = "f_locals" in source or ("locals(" in source and "eval" in source and quoting)
         self._hidden_somewhere = any(word in source for word in ("locals", "vars", "dir"))
         self._deletes = "del" in source
+        self._yields = "yield" in source
+        self._moves_limit = "setrecursionlimit" in source
         self._stop = self.blocks.slot()
         self._flags: dict[int, int] = {}
-        self._names: dict[int, tuple[list[str], list[str]]] = {}
-        self._deleted: set[str] = set()
         self._woven = 0
-        self._code = Syntax(mark_by_line)
 
     @property
     def stop_slot(self) -> int:
@@ -83,63 +78,20 @@ class Weaver:
             woven = self._leaving(woven, scope, body, body[0].lineno, [])
         return ast.Module(body=head + woven, type_ignores=[])
 
-    # Blocks, marks and sites
-
-    def _site(self, kind: str, line: int, place: Place, names: list[str], always: int, extra: dict[str, Any]) -> int:
-        owners = tuple(place.scope.owner(name) for name in names)
-        self.sites.append((kind, line, tuple(names), owners, always, extra))
-        return len(self.sites) - 1
-
-    def _report(
-        self,
-        out: list[ast.stmt],
-        kind: str,
-        at: ast.AST,
-        place: Place,
-        bound: Sequence[str] = (),
-        touched: Sequence[str] = (),
-        line: int = 0,
-    ) -> None:
-        """Append a call that reports a statement with the names that it bound and those that it may have changed."""
-        line = line or at.lineno  # type: ignore[attr-defined]
-        bound = [name for name in bound if place.scope.owner(name) and name not in self._deleted]
-        touched = [name for name in touched if name not in bound and place.scope.owner(name) and name not in self._deleted]
-        names = bound + touched
-        outside = [name for name in names if place.scope.kind == "function" and place.scope.owner(name) != "local"]
-        site = self._site(kind, line, place, names, len(bound), {"g": outside} if outside else {})
-        code = self._code.at(line)
-        self._guarded(out, code.call("line", code.number(site), self._frame(place, line), *map(code.name, names)), place)
-
-    def _guarded(self, out: list[ast.stmt], call: ast.expr, place: Place) -> None:
-        """Append a call of the recorder; at the recursion limit it is left out rather than raised into the program."""
-        statement = self._code.expression(call)
-        out.append(statement if place.scope.kind == "module" else self._code.guard([statement], "recursion", []))
-
-    def _frame(self, place: Place, line: int) -> ast.expr:
-        code = self._code.at(line)
-        if place.scope.kind == "module":
-            return code.number(0)
-        return code.item(code.call("state"), 0) if place.scope.hidden else code.name(".f")
-
-    def _counter(self, place: Place, counter: str | int, line: int) -> ast.expr:
-        code = self._code.at(line)
-        if isinstance(counter, str):
-            return code.name(counter)
-        return code.item(code.call("state") if place.scope.kind != "module" else code.constant("counts"), counter)
-
-    def _names_of(self, statement: ast.stmt) -> tuple[list[str], list[str]]:
-        key = id(statement)
-        if key not in self._names:
-            self._names[key] = names_of(statement)
-        return self._names[key]
-
     # Statements
 
     def _weave(
-        self, statements: list[ast.stmt], place: Place, skip_head: bool = False, skip_tail: bool = False
+        self,
+        statements: list[ast.stmt],
+        place: Place,
+        skip_head: bool = False,
+        skip_tail: bool = False,
+        out: list[ast.stmt] | None = None,
     ) -> list[ast.stmt]:
-        """Return the woven form of a statement list; `skip_*` leave out marks of its first block that are surely set already."""
-        out: list[ast.stmt] = []
+        """Return the woven form of a statement list, behind what is in `out`; `skip_*` leave out marks of its first block that
+        are surely set already.
+        """
+        out = [] if out is None else out
         start = 0
         while start < len(statements):
             segment = self.blocks.segment(statements, start)
@@ -149,10 +101,10 @@ class Weaver:
             if end + 1 < len(statements) and isinstance(last := segment[-1], ast.If) and leaves(last):
                 self.blocks.follow(last, self.blocks.segment(statements, end + 1), in_function)
             if start or not skip_head:
-                out.append(self._code.mark(head, segment[0].lineno))
+                self._mark(out, head, segment[0].lineno)
             for statement in segment:
                 if tail and statement is segment[-1] and (start or not skip_tail):
-                    out.append(self._code.mark(tail, statement.lineno))
+                    self._mark(out, tail, statement.lineno)
                 self._woven += 1
                 self._statement(statement, out, place)
             start = end + 1
@@ -169,7 +121,7 @@ class Weaver:
             inner: list[ast.stmt] = []
             if place.record:
                 self._report(inner, "l", statement, place, *self._names_of(statement))
-            out.append(Syntax.changed(statement, body=inner + self._weave(statement.body, place.inner())))
+            out.append(Syntax.changed(statement, body=self._weave(statement.body, place.inner(), out=inner)))
         elif isinstance(statement, ast.Match):
             out.append(self._match(statement, place))
         elif isinstance(statement, ast.Return):
@@ -225,16 +177,16 @@ class Weaver:
             bound, touched = self._names_of(statement)
             self._report(body, "b1", statement, yes, bound, touched)
             self._report(other, "b0", statement, no, bound, touched)
-        body += self._weave(statement.body, yes)
+        self._weave(statement.body, yes, out=body)
         taken = self.blocks.head(statement.body)
         if statement.orelse:
-            other += self._weave(statement.orelse, no)
+            self._weave(statement.orelse, no, out=other)
             not_taken = self.blocks.head(statement.orelse)
         else:
             not_taken = self.blocks.following(statement)
             if not not_taken:
                 not_taken = self.blocks.arm(statement, "else")
-                other.append(self._code.mark(not_taken, statement.lineno))
+                self._mark(other, not_taken, statement.lineno)
         self.blocks.branch(statement.lineno, taken, not_taken)
         return Syntax.changed(statement, body=body, orelse=other)
 
@@ -247,8 +199,8 @@ class Weaver:
                 line = handler.lineno
                 site = self._site("h", line, place, [], 0, {"as": handler.name} if handler.name else {})
                 code = self._code.at(line)
-                self._guarded(out, code.call("caught", code.number(site), self._frame(place, line)), place)
-            handlers.append(Syntax.changed(handler, body=out + self._weave(handler.body, inner)))
+                self._add(out, site, code.call("caught", code.number(site), self._frame(place, line)), place)
+            handlers.append(Syntax.changed(handler, body=self._weave(handler.body, inner, out=out)))
         return Syntax.changed(
             statement,
             body=self._weave(statement.body, place.inner()),
@@ -264,7 +216,7 @@ class Weaver:
             if place.record:
                 names = [name for node in ast.walk(case.pattern) if (name := captured(node))]
                 self._report(out, "b1", case.pattern, place, list(dict.fromkeys(names)))
-            cases.append(Syntax.changed(case, body=out + self._weave(case.body, place.inner())))
+            cases.append(Syntax.changed(case, body=self._weave(case.body, place.inner(), out=out)))
             self.blocks.branch(case.pattern.lineno, self.blocks.head(case.body), 0)
         return Syntax.changed(statement, cases=cases)
 
@@ -276,16 +228,16 @@ class Weaver:
             self._loop_end(out, loop, place, statement.lineno, left="return")
         line = statement.lineno
         code = self._code.at(line)
-        site = code.number(self._site("r", line, place, [], 0, {}))
+        site = self._site("r", line, place, [], 0, {})
         if place.scope.hidden and statement.value is not None:
-            value = code.call("leave", site, self._frame(place, line), statement.value)
+            value = code.call("leave", code.number(site), self._frame(place, line), statement.value)
             out.append(Syntax.changed(statement, value=value))
             return
         held: ast.expr = code.none()
         if statement.value is not None:
             out.append(code.assign([code.name(".v", store=True)], statement.value))
             held = code.name(".v")
-        self._guarded(out, code.call("leave", site, self._frame(place, line), held), place)
+        self._add(out, site, code.call("leave", code.number(site), self._frame(place, line), held), place)
         out.append(Syntax.changed(statement, value=held) if statement.value is not None else statement)
 
     # Loops and functions
@@ -314,8 +266,8 @@ class Weaver:
         names = [name for name in targets + touched if place.scope.owner(name) and name not in self._deleted]
         site = self._site("i", line, place, names, len(targets), {})
         call = code.call("iteration", code.number(site), self._frame(place, line), count, *map(code.name, names))
-        self._guarded(first, call, place)
-        first += self._weave(statement.body, recorded)
+        self._add(first, site, call, place)
+        self._weave(statement.body, recorded, out=first)
         bounded = self.mode == "bounded"
         later = self._weave(statement.body, plain, skip_head=bounded, skip_tail=bounded)
         test = code.at_most(count, self.iterations) if bounded else code.negated(code.flag(self._stop))
@@ -332,19 +284,9 @@ class Weaver:
         self.counters += 1
         outside = place.scope.hidden or place.scope.kind == "module"
         counter: str | int = self.counters - 1 if outside else f".n{self.counters - 1}"
-        if isinstance(counter, str):
-            self.loop_lines[counter] = statement.lineno
+        if isinstance(counter, str) or place.scope.kind == "module":
+            self.loops[counter] = (statement.lineno, statement.body[-1].end_lineno or statement.lineno)
         return Loop(statement.lineno, counter, list(at)[:LOOP_NAMES], at, set(place.bound))
-
-    def _setters(self, body: list[ast.stmt], at: dict[str, list[int]]) -> None:
-        """Add to `at` the lines of the statements that set each variable; of one that none sets, those that may change it."""
-        own = list(own_statements(body))
-        for position in (0, 1):
-            known = set(at) if position else set()
-            for inner in own:
-                for name in self._names_of(inner)[position]:
-                    if name not in known and inner.lineno not in (lines := at.setdefault(name, [])):
-                        lines.append(inner.lineno)
 
     def _loop_end(self, out: list[ast.stmt], loop: Loop, place: Place, line: int, left: str = "") -> None:
         """Append the report of a loop's end: iterations and carried variables; those that may be unbound are tried first."""
@@ -358,14 +300,7 @@ class Weaver:
         site = self._site("n", loop.line, place, sure, 0, extra)
         count = self._counter(place, loop.counter, line)
         call = code.call("loop", code.number(site), self._frame(place, line), count, *map(code.name, sure))
-        self._guarded(out, call, place)
-
-    def _staged(self, out: list[ast.stmt], names: list[str], place: Place, line: int) -> None:
-        code = self._code.at(line)
-        for name in names:
-            site = self._site("s", line, place, [name], 0, {})
-            call = code.expression(code.call("stage", code.number(site), self._frame(place, line), code.name(name)))
-            out.append(code.guard([call], "unbound", []))
+        self._add(out, site, call, place)
 
     def _exit(self, out: list[ast.stmt], place: Place, last: ast.stmt) -> None:
         line = last.lineno
@@ -388,7 +323,8 @@ class Weaver:
 
     def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, place: Place) -> ast.stmt:
         hidden = self._hidden_everywhere or (self._hidden_somewhere and looks_at_locals(node))
-        scope = Scope("function", qualified(place.scope, node.name), place.scope, hidden)
+        guarded = hidden or self._moves_limit or self.mode != "bounded" or resumes(node, self._yields)
+        scope = Scope("function", qualified(place.scope, node.name), place.scope, hidden, guarded)
         parameters = parameters_of(node)
         scope.variables.update(parameters)
         scope.collect(node.body, self._names_of)
@@ -411,18 +347,29 @@ class Weaver:
         line = node.lineno
         code = self._code.at(line)
         names = [name for name in parameters if name not in self._deleted]
-        site = code.number(self._site("c", line, recorded, names, len(names), {"fn": scope.name, "hidden": hidden}))
-        call = code.call("call", site, code.number(flag), *map(code.name, names))
+        site = self._site("c", line, recorded, names, len(names), {"fn": scope.name, "hidden": hidden})
+        call = code.call("call", code.number(site), code.number(flag), *map(code.name, names))
         first: list[ast.stmt] = []
+        frame = code.name(".f", store=True)
         if hidden:
-            first.append(code.expression(call))
-        else:
-            frame = code.name(".f", store=True)
+            self._add(first, site, call, recorded)
+        elif guarded:
             first.append(code.guard([code.assign([frame], call)], "recursion", [code.assign([frame], code.number(-1))]))
-        first += self._weave(body, recorded)
-        if not isinstance(body[-1], (ast.Return, ast.Raise)):
+        else:
+            called = code.assign([frame], call)
+            first.append(called)
+            self._reported = (called, site)
+        self._weave(body, recorded, out=first)
+        ends = isinstance(body[-1], (ast.Return, ast.Raise))
+        if not ends:
             end = body[-1].end_lineno or line
-            site = code.number(self._site("r", body[-1].lineno, recorded, [], 0, {"implicit": True}))
-            self._guarded(first, self._code.at(end).call("leave", site, self._frame(recorded, end), code.none()), recorded)
+            site = self._site("r", body[-1].lineno, recorded, [], 0, {"implicit": True})
+            leave = self._code.at(end).call("leave", code.number(site), self._frame(recorded, end), code.none())
+            self._add(first, site, leave, recorded)
         later = self._weave(body, plain, skip_head=self.mode == "bounded")
-        return Syntax.changed(node, body=[*head, self._code.at(line).branch(code.flag(flag), later, first)])
+        if guarded:
+            return Syntax.changed(node, body=[*head, code.branch(code.flag(flag), later, first)])
+        # The recorder can be called here, so it can wherever this activation calls it; if it cannot, the plain clone is run.
+        unrecorded = [self._code.mark(self.blocks.head(body), line), code.assign([code.stored(code.flag(flag))], code.true())]
+        recording = code.guard([called], "recursion", unrecorded, first[1:] if ends else [*first[1:], code.leave()])
+        return Syntax.changed(node, body=[*head, code.branch(code.negated(code.flag(flag)), [recording], []), *later])

@@ -9,7 +9,18 @@ import ast
 
 from .scopes import Scope
 
-__all__ = ["Loop", "Place", "captured", "has_code", "leaves", "looks_at_locals", "parameters_of", "prologue", "qualified"]
+__all__ = [
+    "Loop",
+    "Place",
+    "captured",
+    "has_code",
+    "leaves",
+    "looks_at_locals",
+    "parameters_of",
+    "prologue",
+    "qualified",
+    "resumes",
+]
 
 
 class Place:
@@ -101,3 +112,10 @@ def looks_at_locals(node: ast.AST) -> bool:
 def leaves(statement: ast.If) -> bool:
     """Say whether what follows an `if` is run only if its test is false: it has no `else`, and its body always leaves."""
     return not statement.orelse and isinstance(statement.body[-1], (ast.Return, ast.Raise, ast.Continue, ast.Break))
+
+
+def resumes(node: ast.FunctionDef | ast.AsyncFunctionDef, yields: bool) -> bool:
+    """Say whether a function's frame may go on at another depth of the stack than it started at."""
+    return isinstance(node, ast.AsyncFunctionDef) or (
+        yields and any(isinstance(item, (ast.Yield, ast.YieldFrom)) for item in ast.walk(node))
+    )

@@ -13,7 +13,7 @@ __all__ = ["locals_of", "message_of", "places_of"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Any
 
@@ -35,22 +35,31 @@ def places_of(error: BaseException | None, filename: str) -> list[tuple[Any, int
     return places
 
 
-def locals_of(frame: Any, chars: int, loop_lines: Mapping[str, int]) -> tuple[str, list[tuple[int, int]]]:
-    """Return the frame's variables as JSON members, and (line, iterations) of the loops it was in."""
+def locals_of(
+    frame: Any, chars: int, loops: Mapping[str | int, tuple[int, int]], line: int, counts: Sequence[int]
+) -> tuple[str, list[tuple[int, int]]]:
+    """Return the variables of a frame that stands at `line` as JSON members, and (line, iterations) of the loops it is in.
+
+    `loops` has the first and the last line of the loop of each counter: a hidden variable, or a place in `counts`.
+    """
     inside = frame.f_locals
     members: list[str] = []
-    loops: list[tuple[int, int]] = []
+    turns: list[tuple[int, int]] = []
     if type(inside) is not dict and type(inside).__name__ != "FrameLocalsProxy":
         return "", []
     for name, value in list(inside.items()):
-        if name in loop_lines:
-            if type(value) is int and value:
-                loops.append((loop_lines[name], value))
+        if name in loops:
+            if type(value) is int and value and loops[name][0] <= line <= loops[name][1]:
+                turns.append((loops[name][0], value))
         elif type(name) is str and name[:1] != "." and name[:2] != "__" and len(members) < LOCALS:
             text = snap(value, chars)
             if not text.startswith(("<function", "<class", "<module")):
                 members.append(f"{quoted(name)}:{quoted(text)}")
-    return ",".join(members), loops
+    if frame.f_code.co_name == "<module>":
+        for counter, (first, last) in loops.items():
+            if type(counter) is int and counter < len(counts) and counts[counter] and first <= line <= last:
+                turns.append((first, counts[counter]))
+    return ",".join(members), sorted(set(turns))
 
 
 def message_of(error: BaseException | None, chars: int = 80) -> str:

@@ -73,13 +73,14 @@ _UNCHANGING = frozenset(
 class Scope:
     """One function, class or module: what it is called and which of its names are variables."""
 
-    __slots__ = ("deleted", "globals", "hidden", "kind", "name", "nonlocals", "outer", "variables")
+    __slots__ = ("deleted", "globals", "guarded", "hidden", "kind", "name", "nonlocals", "outer", "variables")
 
-    def __init__(self, kind: str, name: str, outer: Scope | None, hidden: bool = False) -> None:
+    def __init__(self, kind: str, name: str, outer: Scope | None, hidden: bool = False, guarded: bool = False) -> None:
         self.kind = kind
         self.name = name
         self.outer = outer
         self.hidden = hidden  # the program looks at its own local variables here: ours must not be among them
+        self.guarded = guarded  # the recursion limit may be met at any call of the recorder, not at the first alone
         self.variables: set[str] = set()
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()

@@ -49,7 +49,7 @@ def select(trace: Trace, level: int) -> Selection:
         events = [event for event in events if event.frame in kept or event.index in failing]
     by_line: defaultdict[tuple[int, str], list[Event]] = defaultdict(list)
     for event in events:
-        by_line[event.line, "n" if event.kind == "n" else "x" if event.kind in "xh" else "l"].append(event)
+        by_line[event.line, "n" if event.kind == "n" else "x" if event.kind in "xhk" else "l"].append(event)
     shown = {
         event.index
         for group in by_line.values()
@@ -87,8 +87,9 @@ def _failing(trace: Trace) -> set[int]:
     failing = {
         event.index for event in trace.events if event.kind == "x" and ("uncaught" not in event.extra or event.extra["uncaught"])
     }
-    if not failing and trace.footer.end == "cut" and trace.events:
-        failing.add(trace.events[-1].index)
+    if trace.footer.end == "cut" and trace.events:
+        failing |= {event.index for event in trace.events if event.kind == "k"}
+        failing = failing or {trace.events[-1].index}
     return failing
 
 

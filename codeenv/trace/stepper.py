@@ -97,6 +97,8 @@ def _sentence(event: Event) -> str:
         return f"returns {extra['value']}" if "value" in extra else "ends"
     if event.kind == "y":
         return f"yields {extra.get('value', '?')}"
+    if event.kind == "k":
+        return "in this call when the run was stopped" if extra.get("through") else "here the run was stopped"
     if event.kind == "x":
         if extra.get("through"):
             return "an exception passes through here"

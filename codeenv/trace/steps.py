@@ -5,6 +5,7 @@ from __future__ import annotations
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.inline import ending, members
 from codeenv.trace.selection import Selection, shorten
+from codeenv.trace.stopped import standing
 
 __all__ = ["step_lines"]
 
@@ -22,12 +23,20 @@ def step_lines(trace: Trace, source: str, selection: Selection, level: int, near
     expected = 0
     for event in events:
         if event.index > expected:
-            rows.append(f"... {event.index - expected:,} events left out")
+            rows.append(_left_out(event.index - expected))
         expected = event.index + 1
-        rows.append(_row(event, lines, functions, level))
+        if event.kind != "k" and (event.kind != "r" or event.frame or event.vars):
+            rows.append(_row(event, lines, functions, level))
     if len(trace.events) > expected:
-        rows.append(f"... {len(trace.events) - expected:,} events left out")
+        rows.append(_left_out(len(trace.events) - expected))
+    rows += [
+        f"line {line}| {lines[line - 1].strip()} | {text}" for line, _, text in standing(trace, source) if line <= len(lines)
+    ]
     return rows + ending(trace)
+
+
+def _left_out(count: int) -> str:
+    return f"... {count:,} event{'s' if count > 1 else ''} left out"
 
 
 def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) -> str:
@@ -54,6 +63,6 @@ def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) 
         return f"{place}{source} | caught {extra.get('type', '?')}"
     if extra.get("through"):
         return f"raised through {place}{source} | {values}".rstrip(" |")
-    loops = " ".join(f"(iteration {count:,} of the loop on line {line})" for line, count in extra.get("loops", {}).items())
+    where = ", ".join(f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items())
     text = f"EXC {place}{source} | {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
-    return " ".join(filter(None, (text, loops, f"| {values}" if values else "")))
+    return " ".join(filter(None, (text, f"({where})" if where else "", f"| {values}" if values else "")))

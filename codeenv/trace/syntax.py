@@ -10,24 +10,21 @@ from __future__ import annotations
 
 import ast
 import os
-from types import CodeType
+from types import CodeType, SimpleNamespace
 
 __all__ = ["MARK_LINES", "Syntax", "bind"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Any, TypeVar
 
     Node = TypeVar("Node", bound=ast.AST)
 
 TABLES = ("seen", "marks", "counts", "functions")
 """What instrumented code refers to. Each is written as a tuple of one element: only that can be subscripted without the
-compiler folding it, or warning; so no index is 0.
+compiler folding it, or warning; so no index is 0. The recorder's functions are attributes of the last.
 """
-
-FUNCTIONS = ("", "call", "line", "iteration", "loop", "stage", "caught", "leave", "leaving", "state", "recursion", "unbound")
-"""What stands in the table of functions, the last two being exceptions; 0 is not used."""
 
 MARK_LINES = 1_000_000
 """The line of mark 0 where marks are lines: no source is that long."""
@@ -39,13 +36,14 @@ _LOAD, _STORE = ast.Load(), ast.Store()
 class Syntax:
     """Builds nodes at one source line."""
 
-    __slots__ = ("_by_line", "_constants", "_here", "_line", "_marks", "_numbers")
+    __slots__ = ("_by_line", "_constants", "_functions", "_here", "_line", "_marks", "_numbers")
 
     def __init__(self, mark_by_line: bool = False, line: int = 1) -> None:
         self._line = line
         self._by_line = mark_by_line
         self._here: dict[int, Syntax] = {}
         self._constants: dict[str, ast.expr] = {}
+        self._functions: dict[str, ast.expr] = {}
         self._numbers: dict[int, ast.expr] = {}
         self._marks: dict[int, ast.stmt] = {}
 
@@ -57,8 +55,8 @@ class Syntax:
         return here
 
     def _placed(self, node: Node) -> Node:
-        node.lineno = node.end_lineno = self._line  # type: ignore[attr-defined]
-        node.col_offset = node.end_col_offset = 0  # type: ignore[attr-defined]
+        node.lineno = self._line  # type: ignore[attr-defined]
+        node.col_offset = 0  # type: ignore[attr-defined]
         return node
 
     def number(self, value: int) -> ast.expr:
@@ -70,6 +68,9 @@ class Syntax:
     def none(self) -> ast.expr:
         return self._placed(ast.Constant(None))
 
+    def true(self) -> ast.expr:
+        return self._placed(ast.Constant(True))
+
     def constant(self, name: str) -> ast.expr:
         """Return what stands for an outside object; the same node each time, as trees may share nodes."""
         node = self._constants.get(name)
@@ -79,7 +80,10 @@ class Syntax:
         return node
 
     def function(self, name: str) -> ast.expr:
-        return self.item(self.constant("functions"), FUNCTIONS.index(name))
+        node = self._functions.get(name)
+        if node is None:
+            node = self._functions[name] = self._placed(ast.Attribute(self.constant("functions"), name, _LOAD))
+        return node
 
     def name(self, name: str, store: bool = False) -> ast.expr:
         return self._placed(ast.Name(name, _STORE if store else _LOAD))
@@ -104,10 +108,7 @@ class Syntax:
         return self._placed(ast.Compare(left, [ast.LtE()], [self.number(limit)]))
 
     def expression(self, value: ast.expr) -> ast.stmt:
-        node = ast.Expr(value)
-        node.lineno = node.end_lineno = value.lineno
-        node.col_offset = node.end_col_offset = 0
-        return node
+        return self._placed(ast.Expr(value))
 
     def assign(self, targets: list[ast.expr], value: ast.expr) -> ast.stmt:
         return self._placed(ast.Assign(targets, value))
@@ -130,15 +131,19 @@ class Syntax:
             here = self.at(line)
             test = here.flag(slot)
             marked = here.stored(here.item(here.constant("marks"), slot))
-            assign = here.assign([here.stored(test), marked], here._placed(ast.Constant(True)))
+            assign = here.assign([here.stored(test), marked], here.true())
             mark = self._marks[slot] = here.branch(here.negated(test), [assign], [])
         return mark
 
-    def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt]) -> ast.stmt:
+    def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt], orelse: Sequence[ast.stmt] = ()) -> ast.stmt:
         """Return `try: body` with one handler, for the error that the recorder itself may cause."""
         here = self.at(body[0].lineno)
         handler = here._placed(ast.ExceptHandler(here.function(error), None, otherwise or [here._placed(ast.Pass())]))
-        return here._placed(ast.Try(body, [handler], [], []))
+        return here._placed(ast.Try(body, [handler], list(orelse), []))
+
+    def leave(self) -> ast.stmt:
+        """Return the `return` of a function that has come to its end."""
+        return self._placed(ast.Return(None))
 
     def finally_(self, body: list[ast.stmt], final: list[ast.stmt]) -> ast.stmt:
         return self._placed(ast.Try(body, [], [], final))
@@ -158,7 +163,7 @@ def _placeholder(index: int) -> tuple[complex]:
 
 def bind(code: CodeType, tables: Mapping[str, Any], functions: Mapping[str, Any]) -> CodeType:
     """Return the code with the constants that stand for outside objects replaced by them, in nested code too."""
-    outside = {**tables, "functions": tuple(functions.get(name) for name in FUNCTIONS)}
+    outside = {**tables, "functions": SimpleNamespace(**functions)}
     return _bound(code, {_placeholder(index): outside[name] for index, name in enumerate(TABLES)})
 
 

@@ -12,7 +12,10 @@ import pytest
 import codeenv.trace
 
 FOLDER = Path(codeenv.trace.__file__).parent
-CHILD = ("snapshot", "scopes", "syntax", "places", "blocks", "instrument", "recursion", "finals", "postmortem", "recorder")
+CHILD = (
+    "snapshot", "scopes", "syntax", "places", "blocks", "reports", "instrument", "recording", "recursion", "finals",
+    "postmortem", "recorder",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", codeenv.trace.__all__)

@@ -337,6 +337,7 @@ def _run_collected(namespace: dict[str, Any], candidate: Any) -> None:
             if isinstance(value, type) and issubclass(value, unittest.TestCase):
                 suite = unittest.defaultTestLoader.loadTestsFromTestCase(value)
                 result = unittest.TestResult()
+                result.failfast = True
                 suite.run(result)
                 for _, words in [*result.failures, *result.errors]:
                     raise AssertionError(words.strip().splitlines()[-1])

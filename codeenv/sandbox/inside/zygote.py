@@ -102,6 +102,10 @@ class Zygote:
                     return
                 first = done + 1  # the test that ended the child has had its turn
             return
+        if kind == "code-trace":
+            mode, extra = extra
+            self._code_test(number, 0, job, extra, mode)
+            return
         if kind.endswith("-trace"):
             self._traced_run(number, job, extra, kind == "call-trace")
             return
@@ -255,17 +259,23 @@ class Zygote:
             except ChildProcessError:
                 return
 
-    def _code_test(self, number: int, index: int, job: child.Job, extra: tuple[Any, ...]) -> None:
-        """Run trusted test code in one child and the submission in another, joined by a socket."""
+    def _code_test(self, number: int, index: int, job: child.Job, extra: tuple[Any, ...], mode: str = "") -> None:
+        """Run trusted test code in one child and the submission in another, joined by a socket; with `mode`, the submission
+        under the recorder, whose buffer is what comes back.
+        """
         from _socket import socketpair
 
         _empty(self.other)
+        answer = partial(calls.run_candidate, job)
+        if mode:
+            os.ftruncate(self.other, self.recorder.buffer_size(mode))
+            answer = partial(traced.run_candidate, job, self.recorder, mode)
         for file in (self.stdin, self.stdout, self.stderr, self.value):
             _empty(file)
         one, two = socketpair()
         ours, theirs = one.detach(), two.detach()
         started = time.monotonic()
-        candidate = self._fork([self.stdin, self.stdout, self.stderr, self.other, theirs], partial(calls.run_candidate, job))
+        candidate = self._fork([self.stdin, self.stdout, self.stderr, self.other, theirs], answer)
         os.close(theirs)
         tester = self._fork(
             [self.stdin, self.stdout, self.stderr, self.value, ours], partial(calls.run_tester, job, index, extra)
@@ -273,6 +283,9 @@ class Zygote:
         os.close(ours)
         reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s)
         wall = time.monotonic() - started
+        if mode:
+            self._append(number, index, job, (reason, code, usage), wall, value=self.other)
+            return
         if not phase:  # the submission did not compile: its record is the one that counts
             self.value, self.other = self.other, self.value
         self._append(number, index, job, (reason, code, usage), wall)
