@@ -15,7 +15,8 @@ Test code that calls into a program more than once goes on with `enter()` before
 call: the record is then that of the last call, and of the definitions before the first.
 
 Layout of the buffer: bytes 0-3 magic, 4-7 records dropped (little endian), 8 set while the program waits to be called, 32.. one
-byte a mark, then the records up to the first zero byte; the last bytes are for what `faulthandler` says of a stopped run. This module runs in the child beside the program: it needs the standard library only.
+byte a mark, then the records up to the first zero byte; the last bytes are for what `faulthandler` says of a stopped run. This
+module runs in the child beside the program: it needs the standard library only.
 """
 
 from __future__ import annotations

@@ -43,14 +43,17 @@ def test_an_uncaught_exception_is_recorded_with_the_locals_of_its_frame_and_its_
     assert (footer.exception.type, footer.exception.line) == ("UnboundLocalError", 10)
     assert dict(last.vars) == {"prices": "[5, 4, 3, 2, 1]", "low": "1", "gain": "0", "i": "4", "change": "-1"}
     assert "loops" not in last.extra  # the loop on line 4 had ended
+    assert 10 in footer.covered
 
 
 def test_an_exception_inside_of_loops_says_how_far_they_were():
-    source = "def f(n):\n    for a in range(n):\n        pass\n    for b in range(n):\n        for c in range(n):\n            1 // (7 - b * n - c)\n"
+    source = (
+        "def f(n):\n    for a in range(n):\n        pass\n"
+        "    for b in range(n):\n        for c in range(n):\n            1 // (7 - b * n - c)\n"
+    )
     in_a_function = run(source + "f(5)\n").trace.events[-1]
     at_the_top = run(source.replace("def f(n):", "if n := 5:")).trace.events[-1]
     assert in_a_function.extra["loops"] == at_the_top.extra["loops"] == {"4": 2, "5": 3}
-    assert 10 in footer.covered
 
 
 def test_the_trace_is_the_same_bytes_for_every_interpreter_and_hash_seed():
