@@ -29,8 +29,9 @@ __all__ = [
 _DOUBLE = struct.Struct("<d")
 
 Kind: TypeAlias = Literal[
-    "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "code-trace", "compile", "piped", "validate"
-]
+    "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "code-trace",
+    "compile", "piped", "validate",
+]  # fmt: skip
 
 
 class SandboxError(CodeenvError):

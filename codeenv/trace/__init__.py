@@ -3,8 +3,8 @@
 In the child beside the program (standard library only): `recorder` and what it imports, `snapshot`, `scopes`, `syntax`, `places`,
 `blocks`, `reports`, `instrument`, `recording`, `recursion`, `finals`, `postmortem`. In the parent: `collector` reads what the
 child left into a `Trace` (`events`); `rendering` makes text of it (`selection`, `inline`, `steps`, `stopped`), `labels` training
-targets (`spans`, `values`), and `stepper` a page. Nothing of codeenv is imported but `codeenv.errors`. The names below are loaded when they are first asked
-for; no module has the name of a function, so that `codeenv.trace.render` is always the function.
+targets (`spans`, `values`), and `stepper` a page. Nothing of codeenv is imported but `codeenv.errors`. The names below are
+loaded when they are first asked for; no module has the name of a function, so that `codeenv.trace.render` is always the function.
 """
 
 from __future__ import annotations

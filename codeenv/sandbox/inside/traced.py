@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import calls, child
+from . import calls, child, proxies
 
 PACKAGE = "codeenv_trace"
 """Name under which the tracing package of the judge's side is known here."""
@@ -60,7 +60,7 @@ def run_candidate(job: child.Job, recorder_module: Any, mode: str) -> NoReturn:
     for name, operation in calls.OPERATIONS.items():
         if name != "getattr":
             calls.OPERATIONS[name] = _watched(recorder, operation, name == "call")
-    peer = calls.Peer(calls.SOCKET_FD, frozenset(calls.OPERATIONS), calls.Callback)
+    peer = calls.Peer(calls.SOCKET_FD, frozenset(calls.OPERATIONS), proxies.Callback)
     try:
         exec(code, namespace)
         target: Any = calls._Entry(namespace, job.entry)
