@@ -10,31 +10,53 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from codeenv.judge.outcomes import Outcome, Pending
+from codeenv.judge.outcomes import BatchOutcomes, Outcome
 from codeenv.judge.prepared import call_input
 from codeenv.problems.problem import Problem, ProblemError
 
-__all__ = ["ExecutionCache", "Program"]
+__all__ = ["Domain", "ExecutionCache", "Program"]
 
 _ENCODED = 256
 """Most input sequences of a function `inputs` whose encoded form is kept."""
 
 
+class Domain:
+    """Inputs that programs are run on together, encoded, and the place of each among them."""
+
+    __slots__ = ("places", "tests")
+
+    def __init__(self, tests: tuple[bytes, ...]) -> None:
+        self.tests = tests
+        self.places = {data: place for place, data in enumerate(tests)}
+
+
 class Program:
     """The outcomes of one program: by input, and one for all inputs if it does not compile or fails while it is defined."""
 
-    __slots__ = ("outcomes", "whole")
+    __slots__ = ("batches", "known", "whole")
 
     def __init__(self) -> None:
-        self.outcomes: dict[bytes, Outcome | Pending] = {}
+        self.known: dict[bytes, Outcome] = {}
+        self.batches: list[tuple[Domain, BatchOutcomes]] = []
         self.whole: Outcome | None = None
 
     def outcome(self, data: bytes) -> Outcome | None:
         """Return the outcome for an input, or `None` if it is not known."""
-        found = self.outcomes.get(data)
-        if type(found) is Pending:
-            found = self.outcomes[data] = found.outcome()
-        return found or self.whole  # type: ignore[return-value]
+        found = self.known.get(data)
+        if found is not None:
+            return found
+        for domain, batch in self.batches:
+            place = domain.places.get(data)
+            if place is not None and (found := batch.outcome(place)) is not None:
+                self.known[data] = found
+                return found
+        return self.whole
+
+    def add(self, domain: Domain, batch: BatchOutcomes) -> None:
+        """Add the outcomes of a batch; those already known stay."""
+        self.batches = [*self.batches, (domain, batch)]
+        if batch.whole is not None:
+            self.whole = batch.whole
 
 
 class ExecutionCache:
@@ -56,8 +78,8 @@ class ExecutionCache:
             raise ProblemError(f"max_programs is {max_programs!r}; use a whole number of at least 1")
         self.max_programs = max_programs
         self._inputs = inputs
-        self._fixed = None if callable(inputs) else tuple(call_input(tuple(args)) for args in inputs)
-        self._encoded: dict[int, tuple[Any, tuple[bytes, ...]]] = {}
+        self._fixed = None if callable(inputs) else _encoded(inputs)
+        self._encoded: dict[int, tuple[Any, Domain]] = {}
         self._programs: dict[tuple[Any, ...], Program] = {}
         self._lock = threading.Lock()
 
@@ -68,10 +90,10 @@ class ExecutionCache:
         """Return what is known of a program."""
         return self._programs.get(key)
 
-    def domain(self, problem: Problem) -> tuple[bytes, ...]:
+    def domain(self, problem: Problem) -> Domain:
         """Return the inputs that a new program of this problem is run on."""
         if problem.mode != "call":
-            return ()
+            return _NONE
         if self._fixed is not None:
             return self._fixed
         assert callable(self._inputs)
@@ -80,18 +102,23 @@ class ExecutionCache:
         if known is None or known[0] is not inputs:
             if len(self._encoded) >= _ENCODED:
                 self._encoded.clear()
-            known = self._encoded[id(inputs)] = inputs, tuple(call_input(tuple(args)) for args in inputs)
+            known = self._encoded[id(inputs)] = inputs, _encoded(inputs)
         return known[1]
 
-    def add(self, key: tuple[Any, ...], outcomes: dict[bytes, Outcome | Pending], whole: Outcome | None) -> None:
-        """Remember outcomes of a program; those already known stay."""
+    def add(self, key: tuple[Any, ...], domain: Domain, batch: BatchOutcomes) -> Program:
+        """Remember the outcomes of a batch of a program, and return what is known of it now."""
         with self._lock:
             program = self._programs.get(key)
             if program is None:
                 while len(self._programs) >= self.max_programs:
                     del self._programs[next(iter(self._programs))]
                 program = self._programs[key] = Program()
-            for data, outcome in outcomes.items():
-                program.outcomes.setdefault(data, outcome)
-            if whole is not None:
-                program.whole = whole
+            program.add(domain, batch)
+            return program
+
+
+def _encoded(inputs: Sequence[tuple[Any, ...]]) -> Domain:
+    return Domain(tuple(dict.fromkeys(call_input(tuple(args)) for args in inputs)))
+
+
+_NONE = Domain(())

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from codeenv.judge.cache import ExecutionCache, Program
+from codeenv.judge.cache import Domain, ExecutionCache, Program
 from codeenv.judge.compare import same_text, same_value
-from codeenv.judge.outcomes import Outcome, batch_outcomes, call_outcome, code_outcome, program_outcome
+from codeenv.judge.outcomes import BatchOutcomes, Outcome, call_outcome, code_outcome, program_outcome
 from codeenv.judge.prepared import Prepared, PreparedTest, Which
 from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
 from codeenv.problems.problem import Checker, Problem
@@ -86,26 +86,27 @@ class BatchJob(Job):
         self._key = key
         self._items = items
         cache = judge.cache
-        known = cache.find(key) if cache is not None else None
-        have = known.outcomes if known is not None else {}
-        needed = dict.fromkeys(test.data for _, _, prepared in items for test in prepared.tests if test.data not in have)
         prepared = items[0][2]
-        data = list(needed)
-        if cache is not None:
-            data += [extra for extra in cache.domain(prepared.problem) if extra not in have and extra not in needed]
+        self._program = (cache.find(key) if cache is not None else None) or Program()
+        known = self._program.outcome
+        wanted = dict.fromkeys(test.data for _, _, prepared in items for test in prepared.tests)
+        needed = [data for data in wanted if known(data) is None]
+        domain = cache.domain(prepared.problem) if cache is not None else Domain(())
+        fresh = not any(domain is other for other, _ in self._program.batches)
+        if not (fresh and all(data in domain.places for data in needed)):  # else the domain as it is, which many units share
+            also = [data for data in domain.tests if data not in wanted and known(data) is None]
+            domain = Domain((*needed, *also))
+        self._domain = domain
+        places = tuple(domain.places[data] for data in needed)
         kind: Kind = "call-batch" if prepared.problem.mode == "call" else "stdio-batch"
-        self.units = [prepared.unit(kind, key[0].encode("utf-8"), tuple(data), len(needed))]
-        self._program = Program()
-        self._program.outcomes.update(have)
+        self.units = [prepared.unit(kind, key[0].encode("utf-8"), domain.tests, places)]
 
     def finish(self, runs: list[list[Run]]) -> None:
-        unit = self.units[0]
-        found, whole = batch_outcomes(runs[0], unit)
-        outcomes = {unit.tests[index]: outcome for index, outcome in found.items()}
-        self._program.outcomes.update(outcomes)
-        self._program.whole = whole
+        outcomes = BatchOutcomes(runs[0], self.units[0])
         if self._judge.cache is not None:
-            self._judge.cache.add(self._key, outcomes, whole)
+            self._program = self._judge.cache.add(self._key, self._domain, outcomes)
+        else:
+            self._program.add(self._domain, outcomes)
 
     def reports(self) -> list[tuple[int, Report]]:
         found = []

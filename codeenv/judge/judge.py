@@ -268,7 +268,7 @@ class Judge:
                 output = output.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             data.append(call_input((test.shown_input, output, test.expected)))
         limits = prepared.problem.limits
-        unit = Unit("call", source, "check", tuple(data), 0, b"", max(10.0, limits.time_limit_s), 1 << 30, 1 << 20)
+        unit = Unit("call", source, "check", tuple(data), (), b"", max(10.0, limits.time_limit_s), 1 << 30, 1 << 20)
         try:
             runs = self._pool.run([unit])[0]
         except WorkerLost:

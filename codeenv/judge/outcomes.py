@@ -11,14 +11,13 @@ from typing import Any
 
 from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.sandbox.inside import frames
-from codeenv.sandbox.units import CPU_LIMIT, IDLE_LIMIT, SIGNALLED, Record, Run, Unit
+from codeenv.sandbox.units import CPU_LIMIT, DONE, EXITED, IDLE_LIMIT, SIGNALLED, Record, Run, Unit
 
 __all__ = [
     "ERROR_CHARACTERS",
     "OUTPUT_CHARACTERS",
+    "BatchOutcomes",
     "Outcome",
-    "Pending",
-    "batch_outcomes",
     "bounded",
     "call_outcome",
     "code_outcome",
@@ -32,21 +31,6 @@ ERROR_CHARACTERS = 4_000
 """Most characters of `TestResult.error`."""
 
 _SYSTEM_CALL_KILL = signal.SIGSYS
-
-
-class Pending:
-    """A record of a batch that nobody has asked about yet; `outcome` reads it."""
-
-    __slots__ = ("_record", "_run", "_unit")
-
-    def __init__(self, record: Record, run: Run, unit: Unit) -> None:
-        self._record = record
-        self._run = run
-        self._unit = unit
-
-    def outcome(self) -> Outcome:
-        """Return the outcome that the record tells of."""
-        return _record_outcome(self._record, self._run, self._unit)
 
 
 class Outcome:
@@ -105,7 +89,7 @@ def bounded(text: str, limit: int) -> str:
 
 def program_outcome(run: Run, unit: Unit) -> Outcome:
     """Return the outcome of a program's run over standard streams."""
-    record = next(iter(run.records()), None)
+    record = run.record()
     output = run.stdout.decode("utf-8", "surrogateescape")
     shown = bounded(run.stdout.decode("utf-8", "replace"), OUTPUT_CHARACTERS)
     decided = _by_limits(run, record, unit)
@@ -126,7 +110,7 @@ def program_outcome(run: Run, unit: Unit) -> Outcome:
 
 def call_outcome(run: Run, unit: Unit) -> Outcome:
     """Return the outcome of one call in a process of its own."""
-    record = next(iter(run.records()), None)
+    record = run.record()
     decided = _by_limits(run, record, unit)
     if decided is None:
         decided = _call_ended(run, record)
@@ -135,7 +119,7 @@ def call_outcome(run: Run, unit: Unit) -> Outcome:
 
 def code_outcome(run: Run, unit: Unit) -> Outcome:
     """Return the outcome of trusted test code; `P` in its record is the only way to acceptance."""
-    record = next(iter(run.records()), None)
+    record = run.record()
     decided = _by_limits(run, record, unit)
     error = ""
     verdict: Verdict | None = None
@@ -150,33 +134,53 @@ def code_outcome(run: Run, unit: Unit) -> Outcome:
     return Outcome(verdict, None, "", bounded(error, ERROR_CHARACTERS), run.time_s, run.memory_mb)
 
 
-def batch_outcomes(runs: list[Run], unit: Unit) -> tuple[dict[int, Outcome | Pending], Outcome | None]:
-    """Return the outcomes of a batch by test, and one that holds for every test (no compilation, or the definition itself
-    fails).
+class BatchOutcomes:
+    """The outcomes of the runs of one batch, each read when it is asked for.
+
+    Attributes:
+        whole: the outcome of every test, if the program does not compile or fails while it is defined.
     """
-    found: dict[int, Outcome | Pending] = {}
-    for run in runs:
-        records = [record for record in run.records() if run.first <= record.index < len(unit.tests)]
+
+    def __init__(self, runs: list[Run], unit: Unit) -> None:
+        self.whole: Outcome | None = None
+        self._runs = runs
+        self._unit = unit
+        self._ended: dict[int, Outcome] = {}
+        for run in runs:
+            if self.whole is None and not (run.reason == EXITED and run.code == DONE and run.compiled):
+                self._read_end(run, unit.order())
+
+    def outcome(self, test: int) -> Outcome | None:
+        """Return the outcome of a test, or `None` if the batch has none."""
+        found = self._ended.get(test)
+        if found is not None:
+            return found
+        for run in self._runs:
+            record = run.record_of(test)
+            if record is not None and not record.letter.islower():
+                return _record_outcome(record, run, self._unit)
+        if self.whole is not None:
+            return self.whole
+        if test in (self._unit.needed or range(len(self._unit.tests))):
+            # the program pretended that its batch was complete
+            return Outcome(Verdict.RUNTIME_ERROR, error="the process ended before the call returned")
+        return None
+
+    def _read_end(self, run: Run, order: list[int]) -> None:
+        """Note what a run that did not come to its end means, and for which test."""
+        unit = self._unit
+        record = run.record_of(order[run.first]) if run.first < len(order) else None
         if not run.compiled:
-            decided = _by_limits(run, records[0] if records else None, unit) or (
-                Verdict.COMPILE_ERROR,
-                "the source does not compile",
-            )
-            return found, _with_value(decided, None, run.time_s, run.memory_mb)
-        for record in records:
-            if record.letter.islower():
-                whole = Record(record.index, record.letter.upper(), 0.0, record.data)
-                decided = (Verdict.MEMORY_LIMIT, whole.text) if whole.letter == "M" else (Verdict.RUNTIME_ERROR, whole.text)
-                return found, _with_value(decided, None, run.time_s, run.memory_mb)
-            found.setdefault(record.index, Pending(record, run, unit))
-        last = max((record.index for record in records), default=run.first - 1) + 1
-        if last < len(unit.tests) and last not in found:
-            ended = _by_limits(run, None, unit) or _call_ended(run, None)
-            found[last] = _with_value(ended, None, run.time_s, run.memory_mb)
-    for missing in range(unit.needed or len(unit.tests)):
-        if missing not in found:  # the program pretended that its batch was complete
-            found[missing] = Outcome(Verdict.RUNTIME_ERROR, error="the process ended before the call returned")
-    return found, None
+            decided = _by_limits(run, record, unit) or (Verdict.COMPILE_ERROR, "the source does not compile")
+            self.whole = _with_value(decided, None, run.time_s, run.memory_mb)
+        elif record is not None and record.letter.islower():
+            kind = Verdict.MEMORY_LIMIT if record.letter == "m" else Verdict.RUNTIME_ERROR
+            self.whole = _with_value((kind, record.text), None, run.time_s, run.memory_mb)
+        else:
+            missing = next((test for test in order[run.first :] if run.record_of(test) is None), None)
+            if missing is not None:
+                ended = _by_limits(run, None, unit) or _call_ended(run, None)
+                self._ended.setdefault(missing, _with_value(ended, None, run.time_s, run.memory_mb))
 
 
 def _record_outcome(record: Record, run: Run, unit: Unit) -> Outcome:

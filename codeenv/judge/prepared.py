@@ -53,7 +53,9 @@ class Prepared:
     program_key: tuple[Any, ...]
     checker: Checker
 
-    def unit(self, kind: Kind, source: bytes, data: tuple[bytes, ...], needed: int = 0, flags: str | None = None) -> Unit:
+    def unit(
+        self, kind: Kind, source: bytes, data: tuple[bytes, ...], needed: tuple[int, ...] = (), flags: str | None = None
+    ) -> Unit:
         """Return the unit of work that runs a submission on inputs, under the problem's limits; `flags` replace the entry."""
         limits = self.problem.limits
         prelude = self.problem.starter_code.encode("utf-8", "replace") if kind == "code" else b""

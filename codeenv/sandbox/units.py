@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from codeenv.errors import CodeenvError
+from codeenv.sandbox.inside.batch import DONE, Order
+from codeenv.sandbox.inside.board import HEAD, PLACE
 from codeenv.sandbox.inside.child import LENGTH, RECORD
 from codeenv.sandbox.inside.zygote import COMPILED, CPU_LIMIT, ENTRY, EXITED, IDLE_LIMIT, OVERFLOWN, SIGNALLED
 
 __all__ = [
     "CPU_LIMIT",
+    "DONE",
     "EXITED",
     "IDLE_LIMIT",
     "SIGNALLED",
@@ -27,6 +30,8 @@ __all__ = [
 ]
 
 _DOUBLE = struct.Struct("<d")
+_LIST = struct.Struct("<cI")
+"""The beginning of a list in the form of `marshal`, whose items follow as they are."""
 
 Kind: TypeAlias = Literal[
     "stdio", "call", "code", "stdio-batch", "call-batch", "stdio-trace", "call-trace", "code-trace",
@@ -53,7 +58,8 @@ class Unit:
         source: the submission, as UTF-8.
         entry: what calls call; empty for `stdio`.
         tests: the inputs.
-        needed: in a batch, how many of the first tests must have a result even if one before them ends the process.
+        needed: in a batch, the indices of the tests that run first and must have a result even if one before them ends the
+            process; none means all, in their order.
         prelude: for `code`, trusted source that runs before the test code.
         mode: for `-trace`, the recorder's mode; the recorder's buffer comes back as the run's value.
         time_s, memory, output: CPU seconds, bytes of address space, and bytes of each stream, a test.
@@ -63,19 +69,22 @@ class Unit:
     source: bytes
     entry: str
     tests: tuple[bytes, ...]
-    needed: int = 0
+    needed: tuple[int, ...] = ()
     prelude: bytes = b""
     time_s: float = 10.0
     memory: int = 1 << 30
     output: int = 1 << 24
     mode: str = ""
 
+    def order(self) -> list[int]:
+        """Return the tests of a batch in the order in which they run."""
+        return Order(len(self.tests), self.needed).tests
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a child left about one test: a letter (see `inside.child`), its CPU seconds and the bytes that follow."""
+    """What a child left about one test: a letter (see `inside.child`), its CPU seconds and the bytes of its text."""
 
-    index: int
     letter: str
     time_s: float
     data: bytes
@@ -105,7 +114,7 @@ class Run:
         overflown: whether it wrote more than its limit to a stream, of which only the beginning is here.
         time_s, wall_s: seconds.
         memory_mb: peak resident memory in MiB.
-        value: the child's records; whatever the child wrote there.
+        value: the child's record, or in a batch its board; whatever the child wrote there.
         stdout, stderr: bytes, at most the limit and a few.
     """
 
@@ -121,19 +130,24 @@ class Run:
     stdout: bytes = field(repr=False)
     stderr: bytes = field(repr=False)
 
-    def records(self) -> list[Record]:
-        """Return the records that are whole; a child may have written anything, so what does not parse is left out."""
-        found = []
-        position = 0
-        while len(self.value) >= position + RECORD.size:
-            index, letter, seconds, length = RECORD.unpack_from(self.value, position)
-            position += RECORD.size
-            if len(self.value) < position + length or letter > 127:
-                break
-            data = self.value[position : position + length]
-            found.append(Record(index, chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, data))
-            position += length
-        return found
+    def record(self) -> Record | None:
+        """Return the record of a child that ran one test; a child may have written anything, so it is checked."""
+        if len(self.value) < RECORD.size:
+            return None
+        _, letter, seconds, length = RECORD.unpack_from(self.value)
+        if len(self.value) < RECORD.size + length or letter > 127:
+            return None
+        return Record(chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, self.value[RECORD.size : RECORD.size + length])
+
+    def record_of(self, test: int) -> Record | None:
+        """Return the record of one test on the board of a batch, or `None`; what is there is checked in the same way."""
+        place = HEAD.size + test * PLACE.size
+        if len(self.value) < place + PLACE.size:
+            return None
+        seconds, offset, length, letter = PLACE.unpack_from(self.value, place)
+        if not 0 < letter < 128 or offset + length > len(self.value):
+            return None
+        return Record(chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, self.value[offset : offset + length])
 
 
 def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
@@ -143,7 +157,6 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
     """
     parts: list[bytes] = []
     position = 0
-
     placed: dict[bytes, tuple[int, int]] = {}
 
     def place(data: bytes) -> tuple[int, int]:
@@ -153,6 +166,19 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
             found = placed[data] = position, len(data)
             parts.append(data)
             position += len(data)
+        return found
+
+    blobs: dict[int, tuple[int, int]] = {}
+
+    def place_all(unit: Unit) -> tuple[int, int]:
+        """Place all inputs of a batch as one list; units often share theirs."""
+        found = blobs.get(id(unit.tests))
+        if found is None:
+            if unit.kind == "call-batch":
+                found = place(b"".join((_LIST.pack(b"[", len(unit.tests)), *unit.tests)))
+            else:
+                found = place(marshal.dumps(list(unit.tests), 2))
+            blobs[id(unit.tests)] = found
         return found
 
     rows: list[tuple[Any, ...]] = []
@@ -165,7 +191,7 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
         elif unit.kind.endswith("-trace"):
             extra = unit.mode
         elif unit.kind.endswith("-batch"):
-            extra = unit.needed or len(unit.tests)
+            extra = len(unit.tests), unit.needed
         rows.append(
             (
                 unit.kind,
@@ -174,7 +200,7 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
                 unit.time_s,
                 memory,
                 unit.output,
-                [place(test) for test in unit.tests],
+                place_all(unit) if unit.kind.endswith("-batch") else [place(test) for test in unit.tests],
                 extra,
             )
         )

@@ -18,7 +18,6 @@ import os
 import resource
 import struct
 import sys
-import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -30,12 +29,6 @@ RECORD = struct.Struct("<IBdI")
 LENGTH = struct.Struct("<I")
 """In a record of a program batch: bytes of standard output, which come before the text."""
 SOURCE_NAME = "solution.py"
-BATCH_DONE = 72
-"""Exit status of a batch that has a record for every test."""
-MODULE_FAILED = 71
-"""Exit status of a batch whose program already fails while it is defined; its record has a small letter and holds for every
-test.
-"""
 
 _ERROR_CHARACTERS = 8000
 
@@ -43,7 +36,9 @@ _ERROR_CHARACTERS = 8000
 class Job:
     """What a child needs to know of its unit of work; positions are (offset, length) in the request file."""
 
-    __slots__ = ("code_fd", "cpu_s", "entry", "filter", "memory", "module", "output", "request_fd", "source", "tests")
+    __slots__ = (
+        "blob", "code_fd", "count", "cpu_s", "entry", "filter", "memory", "module", "output", "request_fd", "source", "tests",
+    )  # fmt: skip
 
     def __init__(self, source: tuple[int, int], entry: str, cpu_s: float, memory: int, output: int) -> None:
         self.source = source
@@ -52,6 +47,8 @@ class Job:
         self.memory = memory
         self.output = output
         self.tests: list[tuple[int, int]] = []
+        self.blob = (0, 0)
+        self.count = 1
         self.request_fd = self.code_fd = -1
         self.filter: Any = None
         self.module: Any = None
@@ -75,10 +72,17 @@ def read(job: Job, place: tuple[int, int]) -> bytes:
     return data
 
 
-def load(job: Job, save: bool) -> tuple[Any, str]:
-    """Return the compiled program and its text; ends the process if it does not compile.
+class NotCompiled(Exception):
+    """The submission does not compile; the text says why."""
+
+
+def compiled(job: Job, save: bool) -> tuple[Any, str]:
+    """Return the compiled program and its text.
 
     The first child of a unit compiles; with `save`, it leaves the code for the children of the other tests.
+
+    Raises:
+        NotCompiled: it does not compile.
     """
     text = read(job, job.source).decode("utf-8")
     size = os.fstat(job.code_fd).st_size
@@ -87,11 +91,19 @@ def load(job: Job, save: bool) -> tuple[Any, str]:
     try:
         code = compile(text, SOURCE_NAME, "exec", 0, True)
     except MemoryError:
-        end("C", "MemoryError: the source takes too much memory to compile")
+        raise NotCompiled("MemoryError: the source takes too much memory to compile") from None
     except (SyntaxError, ValueError, OverflowError, RecursionError) as error:
-        end("C", syntax_text(error))
+        raise NotCompiled(syntax_text(error)) from None
     os.pwrite(job.code_fd, marshal.dumps(code) if save else b"1", 0)
     return code, text
+
+
+def load(job: Job, save: bool) -> tuple[Any, str]:
+    """Return the compiled program and its text; ends the process if it does not compile."""
+    try:
+        return compiled(job, save)
+    except NotCompiled as problem:
+        end("C", str(problem))
 
 
 def seal(job: Job, last: int = VALUE_FD) -> None:
@@ -129,68 +141,6 @@ def run_call(job: Job, save: bool, index: int) -> NoReturn:
     except BaseException as error:
         letter, words = outcome_of(error, text, job)
     end(letter, words)
-
-
-def run_batch(job: Job, first: int) -> NoReturn:
-    """Call the entry point on every test's arguments in this one process, from test `first`, leaving a record after each."""
-    limit(job, len(job.tests))
-    code, text = load(job, False)
-    arguments = marshal.loads(b"".join((b"[", struct.pack("<I", len(job.tests)), *(read(job, place) for place in job.tests))))
-    seal(job)
-    namespace = fresh_module(job, "solution")
-    clock = time.process_time
-    pack, write = RECORD.pack, os.write
-    try:
-        exec(code, namespace)
-        function = resolve(namespace, job.entry)
-    except BaseException as error:
-        letter, words = outcome_of(error, text, job)
-        end(letter.lower(), words, first, MODULE_FAILED)
-    started = clock()
-    for index in range(first, len(arguments)):
-        args, kwargs = arguments[index]
-        try:
-            letter, words = value_of(function(*args, **kwargs), job)
-        except BaseException as error:
-            letter, words = outcome_of(error, text, job)
-        now = clock()
-        body = words.encode("utf-8", "replace")
-        write(VALUE_FD, pack(index, ord(letter), now - started, len(body)) + body)
-        started = now
-    os._exit(BATCH_DONE)
-
-
-def run_program_batch(job: Job, first: int) -> NoReturn:
-    """Run the program once for every test in this one process, with fresh globals and streams, from test `first`."""
-    limit(job, len(job.tests))
-    code, text = load(job, False)
-    inputs = [read(job, place) for place in job.tests]
-    seal(job)
-    clock = time.process_time
-    os.ftruncate(1, 0)
-    for index in range(first, len(inputs)):
-        started = clock()
-        os.ftruncate(0, 0)
-        os.pwrite(0, inputs[index], 0)
-        os.lseek(0, 0, 0)
-        os.lseek(1, 0, 0)
-        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
-        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
-        try:
-            exec(code, fresh_module(job, "__main__"))
-            letter, words = "F", ""
-        except BaseException as error:
-            letter, words = outcome_of(error, text, job)
-        try:
-            sys.stdout.flush()
-        except (OSError, ValueError):
-            letter = "L" if os.fstat(1).st_size > job.output else letter
-        output = os.pread(1, job.output + 1, 0)
-        os.ftruncate(1, 0)
-        body = LENGTH.pack(len(output)) + output + words.encode("utf-8", "replace")
-        record = RECORD.pack(index, ord(letter), clock() - started, len(body)) + body
-        os.write(VALUE_FD, record)
-    os._exit(BATCH_DONE)
 
 
 def value_of(value: Any, job: Job) -> tuple[str, str]:

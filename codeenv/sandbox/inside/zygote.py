@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from . import calls, child, traced
+from . import batch, board, calls, child, traced
 from .syscalls import libc
 
 MESSAGE = struct.Struct("<QQ")
@@ -53,9 +53,10 @@ class Zygote:
         self.reply = reply
         self.filter = load_filter
         self.alone = alone and os.getpid() == 1
-        self.stdin, self.stdout, self.stderr, self.value, self.code, self.other = (
-            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("in", "out", "err", "value", "code", "other")
+        self.stdin, self.stdout, self.stderr, self.value, self.code, self.other, self.outcomes = (
+            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("in", "out", "err", "value", "code", "other", "outcomes")
         )
+        self.board = board.opened(self.outcomes)
         self.position = 0
         self.entries: list[bytes] = []
         self.hangup = select.poll()
@@ -87,21 +88,15 @@ class Zygote:
     def _unit(self, number: int, unit: tuple[Any, ...]) -> None:
         kind, source, entry, cpu_s, memory, output, tests, extra = unit
         job = child.Job(source, entry, cpu_s, memory, output)
-        job.tests = tests
         job.request_fd = self.request
         job.code_fd = self.code
         job.filter = self.filter
         _empty(self.code)
         if kind.endswith("-batch"):
-            run = child.run_batch if kind == "call-batch" else child.run_program_batch
-            first, needed = 0, extra
-            while first < needed:
-                _empty(self.code)
-                done, code = self._run(number, first, job, partial(run, job, first), batch=True)
-                if not self._compiled() or code == child.MODULE_FAILED:
-                    return
-                first = done + 1  # the test that ended the child has had its turn
+            job.blob, (job.count, needed) = tests, extra
+            self._batch(number, job, batch.run_calls if kind == "call-batch" else batch.run_programs, needed)
             return
+        job.tests, job.count = tests, len(tests)
         if kind == "code-trace":
             mode, extra = extra
             self._code_test(number, 0, job, extra, mode)
@@ -122,6 +117,18 @@ class Zygote:
             if not self._compiled():
                 return
 
+    def _batch(self, number: int, job: child.Job, run: Callable[..., NoReturn], needed: tuple[int, ...]) -> None:
+        """Run all tests in one child; if one ends it, those after it in another, until every needed test had its turn."""
+        order = batch.Order(job.count, needed)
+        first = 0
+        while first < order.needed:
+            _empty(self.code)
+            board.clear(self.outcomes)
+            _, code = self._run(number, first, job, partial(run, job, self.board, order.tests, first), self.outcomes)
+            if not self._compiled() or code in (batch.MODULE_FAILED, batch.DONE):
+                return
+            first += board.used(self.outcomes)[1] + 1  # the test that ended the child has had its turn
+
     def _traced_run(self, number: int, job: child.Job, mode: str, calls: bool) -> None:
         """Run the only test of a unit under the recorder; its buffer goes where a value would."""
         self._fill(self.stdin, *job.tests[0]) if not calls else _empty(self.stdin)
@@ -138,30 +145,24 @@ class Zygote:
         os.lseek(target, 0, 0)
 
     def _run(
-        self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], batch: bool = False, left: int = -1
+        self, number: int, index: int, job: child.Job, run: Callable[[], NoReturn], outcomes: int = -1, left: int = -1
     ) -> tuple[int, int]:
-        """Fork and watch a child, append its entry and output; return the first test without a record, and the status."""
-        for file in (self.stdout, self.stderr, self.value):
+        """Fork and watch a child, append its entry and output; return why it ended, and the status.
+
+        `outcomes` is the value file of a batch; `left` is a file that is appended in place of the value file.
+        """
+        batched = outcomes >= 0
+        for file in (self.stdout, self.stderr) if batched else (self.stdout, self.stderr, self.value):
             _empty(file)
         started = time.monotonic()
-        pid = self._fork([self.stdin, self.stdout, self.stderr, self.value], run)
-        ended = self._watch(pid, job.cpu_s, batch)
+        pid = self._fork([self.stdin, self.stdout, self.stderr, outcomes if batched else self.value], run)
+        ended = self._watch(pid, job.cpu_s, batched)
         if self.filter is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
-        self._append(number, index, job, ended, time.monotonic() - started, job.output * len(job.tests) if batch else 0, left)
-        code = ended[1]
-        return (self._next_test(index) if batch and code != child.BATCH_DONE else len(job.tests)), code
-
-    def _next_test(self, first: int) -> int:
-        """Return the first test that a batch has no record of."""
-        size = os.fstat(self.value).st_size
-        position = 0
-        while position + child.RECORD.size <= size:
-            head = os.pread(self.value, child.RECORD.size, position)
-            position += child.RECORD.size + child.RECORD.unpack(head)[3]
-            first += 1
-        return first
+        most = job.output * job.count if batched else 0
+        self._append(number, index, job, ended, time.monotonic() - started, most, outcomes if batched else left)
+        return ended[:2]
 
     def _fork(self, streams: list[int], run: Callable[[], NoReturn]) -> int:
         pid: int = libc.fork()
@@ -179,13 +180,13 @@ class Zygote:
         finally:
             os._exit(70)
 
-    def _watch(self, pid: int, cpu_s: float, batch: bool = False) -> tuple[int, int, Any]:
+    def _watch(self, pid: int, cpu_s: float, batched: bool = False) -> tuple[int, int, Any]:
         """Wait for a child; kill it past its CPU time, or when it has slept as long as it may compute."""
         clock = (~pid << 3) | 2
         idle = used = base = 0.0
         progress = 0
         crowd = _load()
-        hard = (10 * cpu_s + 10) * max(1.0, crowd / 10) * (100 if batch else 1)
+        hard = (10 * cpu_s + 10) * max(1.0, crowd / 10) * (100 if batched else 1)
         begun = before = time.monotonic()
         while True:
             signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - (used - base), _SLICE_S)))
@@ -195,7 +196,7 @@ class Zygote:
                 if os.WIFSIGNALED(status):
                     number = os.WTERMSIG(status)
                     return (CPU_LIMIT, number, usage) if number == signal.SIGXCPU else (SIGNALLED, number, usage)
-                over = spent > cpu_s and not batch
+                over = spent > cpu_s and not batched
                 return (CPU_LIMIT if over else EXITED), os.WEXITSTATUS(status), usage
             if self.hangup.poll(0):
                 self._kill(pid)
@@ -207,10 +208,10 @@ class Zygote:
                 continue
             idle += max(0.0, now - before - (20 + 2 * crowd) * (cpu - used))  # waiting for a core is not sleeping
             used, before = cpu, now
-            if batch:
-                head = os.fstat(self.value).st_size
-                if head != progress:
-                    progress, base, idle = head, cpu, 0.0
+            if batched:
+                done_now = board.used(self.outcomes)[1]
+                if done_now != progress:
+                    progress, base, idle = done_now, cpu, 0.0
             if used - base >= cpu_s:
                 return CPU_LIMIT, 9, self._kill(pid)
             if idle > cpu_s + 0.5 or now - begun > hard:
@@ -230,6 +231,8 @@ class Zygote:
         reason, code, usage = ended
         files = (self.value if value < 0 else value, self.stdout, self.stderr)
         sizes = [min(os.fstat(file).st_size, (most or job.output) + 64) for file in files]
+        if most:
+            sizes[0] = min(os.fstat(value).st_size, board.used(value)[0])
         flags = COMPILED if self._compiled() else 0
         if not most and max(sizes[1:]) > job.output:  # the verdict is clear; a part is enough to show
             flags |= OVERFLOWN

@@ -1,0 +1,154 @@
+"""One child that runs all tests of a submission, one after another, and leaves an outcome after each on its board.
+
+All inputs of the submission are in this process from the beginning, and what a test changes the next one finds: that is what a
+batch gives up. The order is the asked-for tests first, so that one which ends the process does not cost them their turn.
+"""
+
+from __future__ import annotations
+
+import builtins
+import os
+import sys
+import time
+from marshal import loads
+from typing import NoReturn
+
+from . import child
+from .board import Board
+
+DONE = 72
+"""Exit status of a batch that has an outcome for every test."""
+MODULE_FAILED = 71
+"""Exit status of a batch whose program already fails while it is defined; its outcome has a small letter and holds for every
+test.
+"""
+
+_UNTIMED_S = 0.001
+"""A test that ends within this much wall time is not worth a reading of the CPU clock, which is a system call."""
+_REMEMBERED = 256
+
+
+class Order:
+    """The tests of a batch in the order in which they run: `needed` first."""
+
+    def __init__(self, count: int, needed: tuple[int, ...]) -> None:
+        first = set(needed)
+        self.tests = [*needed, *(index for index in range(count) if index not in first)] if needed else list(range(count))
+        self.needed = len(needed) or count
+
+
+def _begin(job: child.Job, board: Board, index: int) -> tuple[object, str, list[object]]:
+    """Set the limits and return the compiled program, its text and the inputs; nothing of the submission has run."""
+    child.limit(job, job.count)
+    board.begin(child.VALUE_FD, job.count)
+    try:
+        code, text = child.compiled(job, False)
+    except child.NotCompiled as problem:
+        board.put(index, ord("C"), 0.0, str(problem).encode("utf-8", "replace"))
+        os._exit(0)
+    inputs = loads(child.read(job, job.blob))
+    child.seal(job)
+    return code, text, inputs
+
+
+def run_calls(job: child.Job, board: Board, order: list[int], first: int) -> NoReturn:
+    """Call the entry point on every test's arguments, from place `first` of the order."""
+    code, text, arguments = _begin(job, board, order[first])
+    namespace = child.fresh_module(job, "solution")
+    put, finish, known = board.put, os._exit, _Failures(text, job)
+    clock, wall = time.process_time, time.perf_counter
+    encode, error_of = child.value_of, known.outcome
+    try:
+        exec(code, namespace)  # type: ignore[call-overload]
+        function = child.resolve(namespace, job.entry)
+    except BaseException as error:
+        letter, words = child.outcome_of(error, text, job)
+        put(order[first], ord(letter.lower()), 0.0, words.encode("utf-8", "replace"))
+        finish(MODULE_FAILED)
+    counted = clock()
+    for index in order[first:]:
+        args, kwargs = arguments[index]  # type: ignore[misc]
+        started = wall()
+        try:
+            letter, words = encode(function(*args, **kwargs), job)
+        except BaseException as error:
+            letter, words = error_of(error)
+        spent = wall() - started
+        if spent > _UNTIMED_S:
+            now = clock()
+            spent = max(0.0, now - counted)
+            counted = now
+        else:
+            counted += spent
+        put(index, ord(letter), spent, words.encode("utf-8", "replace"))
+    finish(DONE)
+
+
+_ALIKE = frozenset(
+    kind
+    for kind in vars(builtins).values()
+    if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, (SyntaxError, MemoryError))
+)
+
+
+class _Failures:
+    """The words of exceptions, written out once for each place and message: most inputs of a wrong type fail alike."""
+
+    def __init__(self, text: str, job: child.Job) -> None:
+        self._text = text
+        self._job = job
+        self._known: dict[tuple[object, ...], tuple[str, str]] = {}
+
+    def outcome(self, error: BaseException) -> tuple[str, str]:
+        """Return what `child.outcome_of` returns."""
+        kind = type(error)
+        if type(kind) is not type or kind not in _ALIKE:
+            return child.outcome_of(error, self._text, self._job)
+        key: list[object] = [kind]
+        step = error.__traceback__
+        while step is not None and len(key) < 20:
+            code = step.tb_frame.f_code
+            key += (code.co_filename, step.tb_lineno, code.co_name)
+            step = step.tb_next
+        try:
+            key.append(str(error))
+            place = tuple(key)
+        except BaseException:  # an argument with a hostile __str__
+            return child.outcome_of(error, self._text, self._job)
+        if step is not None:  # a deep one
+            return child.outcome_of(error, self._text, self._job)
+        found = self._known.get(place)
+        if found is None:
+            found = child.outcome_of(error, self._text, self._job)
+            if len(self._known) < _REMEMBERED:
+                self._known[place] = found
+        return found
+
+
+def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> NoReturn:
+    """Run the program once for every test, with fresh globals and streams, from place `first` of the order."""
+    code, text, inputs = _begin(job, board, order[first])
+    clock = time.process_time
+    os.ftruncate(1, 0)
+    for index in order[first:]:
+        started = clock()
+        os.ftruncate(0, 0)
+        os.pwrite(0, inputs[index], 0)  # type: ignore[arg-type]
+        os.lseek(0, 0, 0)
+        os.lseek(1, 0, 0)
+        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+        sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
+        try:
+            exec(code, child.fresh_module(job, "__main__"))  # type: ignore[call-overload]
+            letter, words = "F", ""
+        except BaseException as error:
+            letter, words = child.outcome_of(error, text, job)
+        try:
+            sys.stdout.flush()
+        except (OSError, ValueError):
+            letter = "L" if os.fstat(1).st_size > job.output else letter
+        output = os.pread(1, job.output + 1, 0)
+        os.ftruncate(1, 0)
+        body = child.LENGTH.pack(len(output)) + output + words.encode("utf-8", "replace")
+        board.put(index, ord(letter), clock() - started, body)
+    os._exit(DONE)

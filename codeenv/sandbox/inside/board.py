@@ -1,0 +1,80 @@
+"""Where a batch leaves its outcomes: a table with one place for each test, then the texts that the table points to.
+
+It is the value file of a child. The worker maps the beginning of that file once and children inherit the mapping, so that an
+outcome costs no system call and is there even if the next test ends the process. The worker itself never touches the
+mapping: a child may cut the file, and reading a page that is not there would end the worker. It reads the file instead.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+
+HEAD = struct.Struct("<QQ")
+"""At the beginning: bytes of the board that are used, and how many tests have an outcome."""
+PLACE = struct.Struct("<dQII")
+"""The place of a test: CPU seconds, offset and length of its text, and its letter; zeros if there is no outcome yet."""
+MAPPED = 1 << 18
+"""Bytes of the file that are mapped; what is beyond is written by system calls."""
+
+_SHARED = 4096
+
+
+class Board:
+    """A child's end of the board."""
+
+    def __init__(self, file: int, memory: mmap.mmap) -> None:
+        self._file = file
+        self._memory = memory
+        self._texts: dict[bytes, tuple[int, int]] = {}
+        self._end = 0
+        self._done = 0
+
+    def begin(self, file: int, count: int) -> None:
+        """Make room for the places of `count` tests; `file` is the value file's descriptor from now on."""
+        self._file = file
+        self._end = HEAD.size + count * PLACE.size
+        self._texts = {}
+        self._done = 0
+
+    def put(self, index: int, letter: int, seconds: float, text: bytes) -> None:
+        """Write a test's outcome. Equal texts are written once."""
+        place = self._texts.get(text)
+        if place is None:
+            place = self._end, len(text)
+            self._write(self._end, text)
+            self._end += len(text)
+            if len(text) <= _SHARED:
+                self._texts[text] = place
+        self._write(HEAD.size + index * PLACE.size, PLACE.pack(seconds, place[0], place[1], letter))
+        self._done += 1
+        self._write(0, HEAD.pack(self._end, self._done))
+
+    def _write(self, start: int, data: bytes) -> None:
+        end = start + len(data)
+        if end <= MAPPED:
+            self._memory[start:end] = data
+            return
+        while data:
+            written = os.pwrite(self._file, data, start)
+            start += written
+            data = data[written:]
+
+
+def opened(file: int) -> Board:
+    """Return the board of a value file, mapped."""
+    os.ftruncate(file, MAPPED)
+    return Board(file, mmap.mmap(file, MAPPED))
+
+
+def clear(file: int) -> None:
+    """Make a value file an empty board."""
+    os.ftruncate(file, 0)
+    os.ftruncate(file, MAPPED)
+
+
+def used(file: int) -> tuple[int, int]:
+    """Return how many bytes of a board are used and how many tests have an outcome, as its child says."""
+    head = os.pread(file, HEAD.size, 0)
+    return HEAD.unpack(head) if len(head) == HEAD.size else (0, 0)
