@@ -33,22 +33,17 @@ class Domain:
 class Program:
     """The outcomes of one program: by input, and one for all inputs if it does not compile or fails while it is defined."""
 
-    __slots__ = ("batches", "known", "whole")
+    __slots__ = ("batches", "whole")
 
     def __init__(self) -> None:
-        self.known: dict[bytes, Outcome] = {}
         self.batches: list[tuple[Domain, BatchOutcomes]] = []
         self.whole: Outcome | None = None
 
     def outcome(self, data: bytes) -> Outcome | None:
         """Return the outcome for an input, or `None` if it is not known."""
-        found = self.known.get(data)
-        if found is not None:
-            return found
         for domain, batch in self.batches:
             place = domain.places.get(data)
             if place is not None and (found := batch.outcome(place)) is not None:
-                self.known[data] = found
                 return found
         return self.whole
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import threading
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, StdioTest
 from codeenv.sandbox.units import Kind, Unit
@@ -31,8 +31,7 @@ def call_input(args: tuple[Any, ...], kwargs: Any = None) -> bytes:
         ) from None
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedTest:
+class PreparedTest(NamedTuple):
     """One test: its place in the problem, its input for the sandbox, and what the judge compares with."""
 
     index: int

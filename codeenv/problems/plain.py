@@ -107,6 +107,10 @@ def from_json(data: Any, _depth: int = 0) -> Any:
         raise PlainDataError(f"malformed {tag!r}: {error}") from None
 
 
+_AS_THEY_ARE = frozenset((int, str, bool, bytes, type(None)))
+"""Types whose values are compared by `==` if both sides have the type."""
+
+
 def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 0.0, numbers_alike: bool = False) -> bool:
     """Compare two plain values by type and value.
 
@@ -128,10 +132,16 @@ def plain_equal(left: Any, right: Any, absolute: float = 0.0, relative: float = 
         return _float_equal(left, right, absolute, relative)
     if kind is complex:
         return _float_equal(left.real, right.real, absolute, relative) and _float_equal(left.imag, right.imag, absolute, relative)
-    if kind in (list, tuple):
-        return len(left) == len(right) and all(
-            plain_equal(one, other, absolute, relative, numbers_alike) for one, other in zip(left, right, strict=True)
-        )
+    if kind is list or kind is tuple:
+        if len(left) != len(right):
+            return False
+        for one, other in zip(left, right, strict=True):
+            if type(one) is type(other) and type(one) in _AS_THEY_ARE:
+                if one != other:
+                    return False
+            elif not plain_equal(one, other, absolute, relative, numbers_alike):
+                return False
+        return True
     if kind is dict:
         if len(left) != len(right):
             return False

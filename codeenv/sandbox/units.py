@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import struct
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from codeenv.errors import CodeenvError
 from codeenv.sandbox.inside.batch import DONE, Order
@@ -81,8 +81,7 @@ class Unit:
         return Order(len(self.tests), self.needed).tests
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What a child left about one test: a letter (see `inside.child`), its CPU seconds and the bytes of its text."""
 
     letter: str
