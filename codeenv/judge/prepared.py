@@ -5,7 +5,7 @@ from __future__ import annotations
 import marshal
 import threading
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, StdioTest
 from codeenv.sandbox.units import Kind, Unit
@@ -31,7 +31,8 @@ def call_input(args: tuple[Any, ...], kwargs: Any = None) -> bytes:
         ) from None
 
 
-class PreparedTest(NamedTuple):
+@dataclass(slots=True)  # not frozen: that makes one three times as dear, and every problem of a training run has its own
+class PreparedTest:
     """One test: its place in the problem, its input for the sandbox, and what the judge compares with."""
 
     index: int

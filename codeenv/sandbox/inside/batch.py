@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from marshal import loads
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import child
 from .board import Board
@@ -37,7 +37,7 @@ class Order:
         self.needed = len(needed) or count
 
 
-def _begin(job: child.Job, board: Board, index: int) -> tuple[object, str, list[object]]:
+def _begin(job: child.Job, board: Board, index: int) -> tuple[Any, str, list[Any]]:
     """Set the limits and return the compiled program, its text and the inputs; nothing of the submission has run."""
     child.limit(job, job.count)
     board.begin(child.VALUE_FD, job.count)
@@ -59,7 +59,7 @@ def run_calls(job: child.Job, board: Board, order: list[int], first: int) -> NoR
     clock, wall = time.process_time, time.perf_counter
     encode, error_of = child.value_of, known.outcome
     try:
-        exec(code, namespace)  # type: ignore[call-overload]
+        exec(code, namespace)
         function = child.resolve(namespace, job.entry)
     except BaseException as error:
         letter, words = child.outcome_of(error, text, job)
@@ -67,7 +67,7 @@ def run_calls(job: child.Job, board: Board, order: list[int], first: int) -> NoR
         finish(MODULE_FAILED)
     counted = clock()
     for index in order[first:]:
-        args, kwargs = arguments[index]  # type: ignore[misc]
+        args, kwargs = arguments[index]
         started = wall()
         try:
             letter, words = encode(function(*args, **kwargs), job)
@@ -133,13 +133,13 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     for index in order[first:]:
         started = clock()
         os.ftruncate(0, 0)
-        os.pwrite(0, inputs[index], 0)  # type: ignore[arg-type]
+        os.pwrite(0, inputs[index], 0)
         os.lseek(0, 0, 0)
         os.lseek(1, 0, 0)
         sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
         sys.stdout = sys.__stdout__ = open(1, "w", encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
         try:
-            exec(code, child.fresh_module(job, "__main__"))  # type: ignore[call-overload]
+            exec(code, child.fresh_module(job, "__main__"))
             letter, words = "F", ""
         except BaseException as error:
             letter, words = child.outcome_of(error, text, job)
