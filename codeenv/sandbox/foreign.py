@@ -109,7 +109,7 @@ class Foreign:
         limits = self.limits
         most = limits.output_mb << 20
         sources = tuple(files.values())
-        unit = Unit("compile", b"", "\n".join(files), sources, 0, b"", limits.time_s, limits.memory_mb << 20, most)
+        unit = Unit("compile", b"", "\n".join(files), sources, (), b"", limits.time_s, limits.memory_mb << 20, most)
         run = self._twice(self._pool("compile", language, chain.compile, 0), unit)[0]
         compiled = Compiled(run.value) if run.compiled else Compiled(b"", _complaint(run, language, limits))
         if run.reason not in (CPU_LIMIT, IDLE_LIMIT):  # another try on a quieter machine may end otherwise
