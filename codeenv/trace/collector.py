@@ -82,11 +82,14 @@ class _Reader:
         self.refused = 0
         self.end: End = "cut"
         self.exception: ExceptionInfo | None = None
+        self._printed = 0
 
     def read(self, record: bytes) -> None:
         row = _json(record)
         if isinstance(row, list) and len(row) == 2 and row[0] == "z" and row[1] in ("ok", "exception", "exit"):
             self.end = cast(End, row[1])
+        elif isinstance(row, list) and len(row) == 2 and row[0] == "o" and _is_count(row[1]):
+            self._printed = row[1]
         elif (event := self._event(row)) is not None:
             self.events.append(event)
             self.end, self.exception = "cut", None  # a run that goes on had not ended
@@ -108,6 +111,8 @@ class _Reader:
             return None
         variables = {_printable(name): _printable(text) for name, text in texts.items() if isinstance(text, str)}
         kept = {key: value for key in extra if (value := _extra(key, extra[key])) is not None}
+        if self._printed:
+            kept["o"], self._printed = self._printed, 0
         return Event(len(self.events), cast(Kind, row[0]), line, frame, variables, kept)
 
 

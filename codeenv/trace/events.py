@@ -42,7 +42,8 @@ class Event:
         extra: `c` fn, parent, thread; `i` n; `n` trips, at (lines that may have set each variable), left; `r`, `y`
             value (`r` in final mode: fn, at);
             `x` type, msg, uncaught, fn, depth, loops (line to iterations so far), or through (an outer frame that it passed);
-            `k` fn, depth, loops or through, as `x`; `h` type, msg; `g`: names in `vars` that are not this function's own.
+            `k` fn, depth, loops or through, as `x`; `h` type, msg; `g`: names in `vars` that are not this function's own;
+            `o`: bytes printed so far, where that has grown.
     """
 
     index: int

@@ -16,6 +16,7 @@ from codeenv.trace.stopped import standing
 __all__ = ["ending", "inline_lines", "members"]
 
 _ENTRIES = 5
+_WIDTH = 240  # characters of a source line that are shown
 
 
 def inline_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
@@ -37,7 +38,10 @@ def inline_lines(trace: Trace, source: str, selection: Selection, level: int, ne
         for line in _later(trace, spans):
             if not notes.get(spans[line].last):
                 notes[spans[line].last] = ["run later"]
-    rendered = [f"{text}  # {'; '.join(notes[number])}" if notes.get(number) else text for number, text in enumerate(lines, 1)]
+    rendered = []
+    for number, text in enumerate(lines, 1):
+        text = text if len(text) <= _WIDTH else f"{text[: _WIDTH - 40]} ... {len(text) - _WIDTH + 40:,} more characters"
+        rendered.append(f"{text}  # {'; '.join(notes[number])}" if notes.get(number) else text)
     missing = len(comments) - len(kept)
     if missing:
         rendered.append(f"# the comments of {missing} lines far from the end are left out")
@@ -109,7 +113,9 @@ def _loop_end(
         else:
             here.append(f" {name}={shorten(value, level)}")
     gap = f"... {more:,} more iteration{'s' if more > 1 else ''} " if more > 0 and shown else ""
-    comments[event.line].append((event.index, f"{gap}({event.index}) trips={trips}{''.join(here)}"))
+    how = "left by return" if event.extra.get("left") else "ended"
+    ended = f"{how} after {trips:,} iteration{'s' if trips != 1 else ''}{':' if here else ''}{''.join(here)}"
+    comments[event.line].append((event.index, f"{gap}({event.index}) {ended}"))
 
 
 def _text(event: Event, level: int) -> str:
@@ -150,10 +156,13 @@ def _with_gaps(entries: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 
 def _nearest(comments: Mapping[int, Sequence[tuple[int, str]]], selection: Selection, near: int) -> list[int]:
-    """Return the `near` lines whose events lie nearest in time to the failure, or to the end."""
+    """Return the `near` lines whose events lie nearest in time to the failure, or to the end; what functions were called with
+    comes first.
+    """
+    calls = {event.line for event in selection.events if event.kind == "c"}
     end = max(selection.failing, default=max((event.index for event in selection.events), default=0))
 
-    def distance(line: int) -> tuple[int, int]:
-        return (min(abs(end - index) for index, _ in comments[line]), -line)
+    def distance(line: int) -> tuple[bool, int, int]:
+        return (line not in calls, min(abs(end - index) for index, _ in comments[line]), -line)
 
     return sorted(comments, key=distance)[:near]

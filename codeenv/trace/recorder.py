@@ -78,7 +78,15 @@ def buffer_size(mode: str) -> int:
 class Recorder:
     """Records one run of one program into a buffer. See the module's docstring for how it is used."""
 
-    def __init__(self, buffer: Any, mode: str = "bounded", iterations: int = ITERATIONS, calls: int = CALLS) -> None:
+    def __init__(
+        self,
+        buffer: Any,
+        mode: str = "bounded",
+        iterations: int = ITERATIONS,
+        calls: int = CALLS,
+        output: Callable[[], int] | None = None,
+    ) -> None:
+        """`output` says how many bytes the program has printed, without raising."""
         if mode not in MODES:
             raise ValueError(f"trace mode is {mode!r}; use one of {', '.join(MODES)}")
         self.buffer = buffer
@@ -89,6 +97,8 @@ class Recorder:
         self.finals: Finals | None = None
         self.frames: dict[int, tuple[int, Any]] = {}
         self.counts: list[int] = []
+        self.output = output
+        self.printed: Callable[[], str] | None = None
         self.rewind: Callable[[], None] | None = None
         self.mode = mode
         self._iterations = iterations
@@ -274,7 +284,8 @@ class Recorder:
             if loops:
                 more.append('"loops":{' + ",".join(f'"{at}":{trips}' for at, trips in loops) + "}")
             members = ",".join(filter(None, more))
-            self._write(f'["{event}",{line},{known.get(id(frame), 0)},{{{names}}},{{{members}}}]\n'.encode())
+            before = self.printed() if self.printed is not None else ""
+            self._write(f'{before}["{event}",{line},{known.get(id(frame), 0)},{{{names}}},{{{members}}}]\n'.encode())
 
     def finish(self) -> None:
         """Record that the run came to its end; without it the trace says that it was cut off."""

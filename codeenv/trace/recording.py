@@ -40,14 +40,24 @@ def recording(recorder: Recorder, weaver: Weaver, budget: int, allowed_calls: in
     states: dict[int, list[int]] = {}
     frames = recorder.frames
     buffer = recorder.buffer
-    dropped = 0
+    counts_output = recorder.output is not None
+    dropped = shown = 0
     next_frame = 1
     staged: list[str] = []
+
+    def printed() -> str:
+        """Return a record of how much the program has printed, if that has grown."""
+        nonlocal shown
+        now = recorder.output() if recorder.output is not None else 0
+        if now == shown:
+            return ""
+        shown = now
+        return f'["o",{now}]\n'
 
     def emit(record: str) -> None:
         nonlocal budget, dropped
         if budget > 0:
-            data = record.encode()
+            data = (printed() + record).encode() if counts_output else record.encode()
             size = len(data)
             start = recorder.position  # no call between here and the next line but one: no other thread comes between
             end = start + size
@@ -213,7 +223,8 @@ def recording(recorder: Recorder, weaver: Weaver, budget: int, allowed_calls: in
 
     def restart() -> None:
         """Go back to where the record stood when this was called first, so that a later call is recorded in full too."""
-        nonlocal budget, dropped
+        nonlocal budget, dropped, shown
+        shown = 0
         if not kept:
             size = len(seen)
             kept[:] = [recorder.position, recorder.limit, budget, dropped, bytes(buffer[:size]), seen[:], dict(activations)]
@@ -231,6 +242,7 @@ def recording(recorder: Recorder, weaver: Weaver, budget: int, allowed_calls: in
     recorder.finals = finals = Finals(sites, emit)
     recorder.counts = counts
     recorder.rewind = restart
+    recorder.printed = printed
     functions = {
         "call": call,
         "line": line,

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, get_args
 
 from codeenv.trace.events import Trace, TraceError
 from codeenv.trace.inline import ending, inline_lines
-from codeenv.trace.selection import LEVELS, count_tokens, select, shorten
+from codeenv.trace.selection import LEVELS, count_tokens, select
 from codeenv.trace.steps import step_lines
 
 __all__ = ["Style", "render"]
@@ -69,7 +69,8 @@ def _final(trace: Trace, budget_tokens: int, count: Callable[[str], int]) -> str
     tail = list(ending(trace))
     if footer.exception is not None and footer.exception.line:
         raised = footer.exception
-        tail.append(f"{raised.type} on line {raised.line}: {shorten(raised.message, 2)}".rstrip(": "))
+        tail.append(f"{raised.type} on line {raised.line}: {raised.message}".rstrip(": "))
+    tail = [*_result(trace), *tail]
     rows = [_final_row(key, line, text) for key, (line, text) in footer.final.items()]
     for start in range(len(rows) + 1):
         left = [f"... {start} more variables"] if start else []
@@ -80,6 +81,15 @@ def _final(trace: Trace, budget_tokens: int, count: Callable[[str], int]) -> str
     while count(text) > budget_tokens:
         text = text[: len(text) * 3 // 4]
     return text
+
+
+def _result(trace: Trace) -> list[str]:
+    """Return what the last call from outside gave back, if it was recorded and came back."""
+    outermost = {event.frame for event in trace.events if event.kind == "c" and not event.extra.get("parent")}
+    last = next((event for event in reversed(trace.events) if event.kind == "r" and event.frame in outermost), None)
+    if last is None or "value" not in last.extra or trace.footer.end != "ok":
+        return []
+    return [f"{trace.functions().get(last.frame, '?')} returned {last.extra['value']}"]
 
 
 def _final_row(key: str, line: int, text: str) -> str:

@@ -251,7 +251,13 @@ def _base_text(base: Any, value: Any) -> str:
     return "..."
 
 
+_UNSTABLE = frozenset(["threading", "asyncio.events", "asyncio.tasks", "asyncio.base_events", "asyncio.unix_events"])
+"""Modules whose instances hold addresses and numbers that the system gives."""
+
+
 def _instance(value: Any, name: str, depth: int, room: int) -> str:
+    if _type_dict(type(value)).get("__module__") in _UNSTABLE:
+        return f"{name}(...)"
     fields = _instance_fields(value, type(value))
     if not fields:
         return f"{name}()"

@@ -48,7 +48,9 @@
   const side = make("div", "cs-side");
   const what = make("div", "cs-what");
   const frames = make("div", "cs-frames");
-  side.append(make("h3", "", "step"), what, frames, make("h3", "", "output of the run"), make("pre", "cs-output", data.output || "(nothing)"));
+  const outputHead = make("h3");
+  const output = make("pre", "cs-output");
+  side.append(make("h3", "", "step"), what, frames, outputHead, output);
   for (const sentence of data.ending) side.append(make("p", "cs-note", sentence));
   root.append(bar, source, side);
 
@@ -74,6 +76,20 @@
     return known;
   }
 
+  function showOutput(step) {
+    const now = data.printed[step], before = step > 0 ? data.printed[step - 1] : 0;
+    const whole = now === undefined || now < 0;
+    outputHead.textContent = whole ? "output of the run" : "output so far";
+    output.replaceChildren();
+    if (whole) output.textContent = data.output || "(nothing)";
+    else if (now === 0) output.textContent = "(nothing yet)";
+    else {
+      output.append(make("span", "", data.output.slice(0, Math.max(0, before))));
+      if (now > before) output.append(make("span", "cs-new", data.output.slice(Math.max(0, before), now)));
+    }
+    output.scrollTop = output.scrollHeight;
+  }
+
   function show(step) {
     at = Math.max(0, Math.min(last, step));
     const event = data.events[at];
@@ -82,6 +98,7 @@
     forward.disabled = over.disabled = end.disabled = at >= last;
     slider.value = at;
     frames.replaceChildren();
+    showOutput(at);
     if (!event) {
       count.textContent = "no steps";
       what.textContent = "nothing was recorded";
@@ -103,6 +120,7 @@
     const stack = [event.frame];
     while (stack[stack.length - 1] !== 0 && stack.length < 20) stack.push(data.parents[stack[stack.length - 1]] || 0);
     for (const frame of stack) {
+      if (frame === 0 && stack.length > 1 && !known.has(0)) continue;
       const table = make("table");
       for (const [name, value] of known.get(frame) || []) {
         const row = make("tr", value.index === at ? "cs-new" : "");

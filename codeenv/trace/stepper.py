@@ -67,7 +67,26 @@ def stepper_data(trace: Trace, source: str, stdout: str = "") -> dict[str, Any]:
         "exception": next((event.index for event in reversed(trace.events) if event.extra.get("uncaught")), -1),
         "ending": ending(trace),
         "output": shown,
+        "printed": _printed(trace, stdout),
     }
+
+
+def _printed(trace: Trace, stdout: str) -> list[int]:
+    """Return for each event how many characters of the output were there; -1 where it is not known, or more than the page has
+    in one piece.
+    """
+    total = len(stdout.encode("utf-8", "surrogatepass"))
+    last = max((int(event.extra.get("o", 0)) for event in trace.events), default=0)
+    known = last == total or (trace.footer.end == "cut" and total < last)  # else it is not what this run printed
+    whole = stdout[: OUTPUT_CHARS // 2] if len(stdout) > OUTPUT_CHARS else stdout
+    data = whole.encode("utf-8", "surrogatepass")
+    characters, now = [], 0
+    for event in trace.events:
+        if "o" in event.extra:
+            size = int(event.extra["o"])
+            now = len(data[:size].decode("utf-8", "ignore")) if size <= len(data) else -1
+        characters.append(now if known else -1)
+    return characters
 
 
 def _step(event: Event) -> dict[str, Any]:
@@ -90,7 +109,8 @@ def _sentence(event: Event) -> str:
         return f"the condition is {'true' if event.kind == 'b1' else 'false'}"
     if event.kind == "n":
         left = " (left by return)" if extra.get("left") else ""
-        return f"the loop ends after {int(extra.get('trips', 0)):,} iterations{left}"
+        trips = int(extra.get("trips", 0))
+        return f"the loop ends after {trips:,} iteration{'s' if trips != 1 else ''}{left}"
     if event.kind == "h":
         return f"{extra.get('type', '?')} is caught"
     if event.kind == "r":

@@ -12,7 +12,7 @@ __all__ = ["step_lines"]
 
 def step_lines(trace: Trace, source: str, selection: Selection, level: int, near: int | None = None) -> list[str]:
     """Return the events as rows `line 6| source | what changed`; with `near`, only that many rows nearest to the failure."""
-    lines = source.split("\n")
+    lines = [line if len(line) <= 240 else line[:240] + "..." for line in source.split("\n")]
     events = list(selection.events)
     if near is not None and near < len(events):
         end = max(selection.failing, default=events[-1].index)
@@ -51,7 +51,8 @@ def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) 
     if event.kind in ("b1", "b0"):
         return f"{place}{source} | {'true' if event.kind == 'b1' else 'false'} {values}".rstrip()
     if event.kind == "n":
-        return f"loop {place}{int(extra.get('trips', 0)):,} iterations | {values}".rstrip(" |")
+        trips = int(extra.get("trips", 0))
+        return f"loop {place}{trips:,} iteration{'s' if trips != 1 else ''} | {values}".rstrip(" |")
     if event.kind in ("r", "y"):
         if event.frame == 0:
             return f"end of the module | {values}".rstrip(" |")

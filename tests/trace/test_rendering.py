@@ -38,7 +38,7 @@ def trace():
 def test_left_out_iterations_are_counted(trace):
     text = render(trace, LONG, budget_tokens=10**6)
     assert "74,997 more iterations" in text
-    assert "trips=75000 start=75000" in text
+    assert "ended after 75,000 iterations: start=75000" in text
 
 
 def test_the_failure_is_in_every_rendering_however_short(trace):

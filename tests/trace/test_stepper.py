@@ -71,6 +71,25 @@ def test_it_steps_forward_and_back_and_shows_the_current_line_and_variables(page
     assert "low4" not in text(page, ".cs-frames")
 
 
+def test_it_shows_what_the_program_had_printed_at_each_step(browser, tmp_path):
+    program = "print('h\\u00e9llo')\nx = 1\nfor k in range(3):\n    print(k)\nprint('end')\n"
+    done = run(program, counts_output=True)
+    file = tmp_path / "printing.html"
+    file.write_text(stepper_html(done.trace, program, done.output), "utf-8")
+    browser._send("Page.navigate", url=file.as_uri())
+    browser.wait("document.querySelector('.cs-count') !== null && document.title === 'trace'")
+    shown = []
+    for _ in done.trace.events:
+        shown.append(text(browser, ".cs-output"))
+        press(browser, "forward")
+    assert shown == [
+        "héllo\n", "héllo\n", "héllo\n", "héllo\n0\n", "héllo\n0\n", "héllo\n0\n1\n", "héllo\n0\n1\n",
+        "héllo\n0\n1\n2\n", "héllo\n0\n1\n2\n", "héllo\n0\n1\n2\nend\n", "héllo\n0\n1\n2\nend\n",
+    ]  # fmt: skip
+    press(browser, "back")
+    assert text(browser, ".cs-output .cs-new") == "end\n"
+
+
 def test_it_jumps_to_the_exception(page):
     press(page, "exception")
     assert text(page, ".cs-now.cs-raise span:nth-child(1)") == "6"

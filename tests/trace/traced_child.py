@@ -30,7 +30,11 @@ def execute(job, buffer, outcome):
         if mode in ("off", "oracle"):
             code = compile(source, FILENAME, "exec", dont_inherit=True)
         else:
-            recorder = Recorder(buffer, mode)
+            output = None
+            if job["counts_output"]:
+                sys.stdout.reconfigure(write_through=True)
+                output = sys.stdout.buffer.tell
+            recorder = Recorder(buffer, mode, output=output)
             code = recorder.compile(source, FILENAME)
         if mode == "oracle":
             oracle = Oracle()

@@ -32,6 +32,7 @@ class Job:
     mode: str = "bounded"
     stdin: str = ""
     kill_after_s: float = 60.0
+    counts_output: bool = False
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ def _watched(recorder: Any, operation: Callable[..., Any], call: bool) -> Callab
 def _prepared(job: child.Job, recorder_module: Any, mode: str, buffer_fd: int) -> tuple[Any, Any, str]:
     """Return a recorder, the instrumented program and its text; ends the process if it does not compile."""
     text = child.read(job, job.source).decode("utf-8")
-    recorder = recorder_module.Recorder(mmap.mmap(buffer_fd, 0), mode)
+    recorder = recorder_module.Recorder(mmap.mmap(buffer_fd, 0), mode, output=_printed())
     try:
         code = recorder.compile(text, child.SOURCE_NAME)
     except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError):
@@ -108,6 +108,21 @@ def _prepared(job: child.Job, recorder_module: Any, mode: str, buffer_fd: int) -
     os.pwrite(job.code_fd, b"1", 0)
     _look_before_the_limit(job, recorder, recorder_module, buffer_fd)
     return recorder, code, text
+
+
+def _printed() -> Callable[[], int]:
+    """Return what counts the bytes of standard output, those that wait in its buffer included."""
+    stream: Any = sys.stdout
+    stream.reconfigure(write_through=True)
+    position = stream.buffer.tell
+
+    def count() -> int:
+        try:
+            return int(position())
+        except (OSError, ValueError):  # the program closed it
+            return 0
+
+    return count
 
 
 def _look_before_the_limit(job: child.Job, recorder: Any, recorder_module: Any, buffer_fd: int) -> None:
