@@ -6,21 +6,25 @@ of the problem; what the language's runtime itself takes to start is added (`cod
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias
 
 from codeenv.judge.jobs import compared
-from codeenv.judge.outcomes import ERROR_CHARACTERS, OUTPUT_CHARACTERS, Outcome, bounded, signal_name
+from codeenv.judge.outcomes import Outcome
+from codeenv.judge.passes import Passes
 from codeenv.judge.prepared import Prepared, PreparedTest
+from codeenv.judge.program import foreign_outcome
+from codeenv.judge.validators import Validator, program_name
 from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
-from codeenv.problems.problem import Problem
-from codeenv.sandbox.foreign import Foreign, memory_is_out
-from codeenv.sandbox.toolchains import Toolchain, source_name, toolchain
-from codeenv.sandbox.units import CPU_LIMIT, IDLE_LIMIT, SIGNALLED, Run, Unit, WorkerLost
+from codeenv.problems.problem import Checker, Problem
+from codeenv.sandbox.foreign import Foreign
+from codeenv.sandbox.toolchains import source_name, toolchain
+from codeenv.sandbox.units import WorkerLost
 
-__all__ = ["ForeignJudge", "foreign", "foreign_outcome"]
+__all__ = ["ForeignJudge", "foreign"]
+
+_VALIDATORS = 64
 
 Check: TypeAlias = Callable[[Prepared, list[tuple[PreparedTest, Outcome]]], list[tuple[Verdict, str]]]
 
@@ -38,7 +42,7 @@ class Request(Protocol):
 
 def foreign(problem: Problem) -> bool:
     """Whether submissions to a problem are judged here."""
-    return problem.language != "python"
+    return problem.language != "python" or problem.checker.kind == "interactor" or problem.checker.passes > 1
 
 
 class ForeignJudge:
@@ -55,6 +59,7 @@ class ForeignJudge:
         self._workers = workers
         self._check = check_by_program
         self._sandbox = Foreign(level, workers)
+        self._validators: dict[tuple[Checker, float], Validator] = {}
 
     @property
     def cpu_s(self) -> float:
@@ -92,8 +97,11 @@ class ForeignJudge:
             compiled = self._sandbox.compile(problem.language, {name: request.source.encode("utf-8")})
             if not compiled.artifact:
                 return self._made(problem, Verdict.COMPILE_ERROR, (), compiled.error)
-            flags = name if problem.language == "javascript" else ""
+            flags = program_name(problem.language, request.source)
             unit = prepared.unit("stdio", compiled.artifact, tuple(test.data for test in prepared.tests), flags=flags)
+            if problem.checker.kind == "interactor" or problem.checker.passes > 1:
+                passes = Passes(self._sandbox, problem.language, unit, self._validator(prepared), problem.checker)
+                return self._by_passes(prepared, passes)
             runs = self._sandbox.run(problem.language, unit)
         except WorkerLost as lost:
             return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice")
@@ -107,9 +115,37 @@ class ForeignJudge:
             return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice, while the checker program ran")
         return self._made(problem, combined_verdict(results), tuple(results), "")
 
+    def validate(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]:
+        """Ask the problem's output validator about outputs.
+
+        Raises:
+            SandboxError: its language cannot be had here.
+            WorkerLost: twice in a row.
+        """
+        validator = self._validator(prepared)
+        found = [validator.check(str(test.shown_input), str(test.expected), outcome.value) for test, outcome in pairs]
+        return [(judgement.verdict, judgement.error) for judgement in found]
+
+    def _validator(self, prepared: Prepared) -> Validator:
+        key = (prepared.checker, prepared.problem.limits.time_limit_s)
+        found = self._validators.get(key)
+        if found is None:
+            found = Validator(self._sandbox, *key)
+            if len(self._validators) >= _VALIDATORS:
+                self._validators.clear()
+            self._validators[key] = found
+        return found
+
+    def _by_passes(self, prepared: Prepared, passes: Passes) -> Report:
+        results = []
+        for test in prepared.tests:
+            outcome, verdict, error = passes.run(test)
+            results.append(outcome.result(test.index, test.public, verdict, error))
+        return self._made(prepared.problem, combined_verdict(results), tuple(results), "")
+
     def _compared(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[TestResult]:
         asked: dict[int, tuple[Verdict, str]] = {}
-        if prepared.checker.kind == "program":
+        if prepared.checker.kind in ("program", "validator"):
             open_pairs = [pair for pair in pairs if pair[1].verdict is None]
             answers = self._check(prepared, open_pairs) if open_pairs else []
             asked = {test.index: answer for (test, _), answer in zip(open_pairs, answers, strict=True)}
@@ -121,28 +157,3 @@ class ForeignJudge:
 
     def _made(self, problem: Problem, verdict: Verdict, results: tuple[TestResult, ...], error: str) -> Report:
         return Report(problem.id, verdict, results, error, self._level)
-
-
-def foreign_outcome(run: Run, unit: Unit, chain: Toolchain) -> Outcome:
-    """Return the outcome of one run of a compiled program; the unit's limits are the problem's."""
-    output = run.stdout.decode("utf-8", "surrogateescape")
-    shown = bounded(run.stdout.decode("utf-8", "replace"), OUTPUT_CHARACTERS)
-    memory = unit.memory + (chain.own_mb << 20)
-    decided: tuple[Verdict, str] | None = None
-    if run.reason == SIGNALLED and run.code == signal.SIGSYS:
-        decided = Verdict.SECURITY_VIOLATION, "killed for a system call of a foreign convention"
-    elif run.overflown or (run.reason == SIGNALLED and run.code == signal.SIGXFSZ):
-        decided = Verdict.OUTPUT_LIMIT, f"more than {unit.output // 1024} KiB of output"
-    elif memory_is_out(chain, run, memory):
-        decided = Verdict.MEMORY_LIMIT, f"more than {unit.memory >> 20} MiB"
-    elif run.reason in (CPU_LIMIT, IDLE_LIMIT):
-        decided = Verdict.TIME_LIMIT, f"more than {unit.time_s:g} s"
-    elif run.reason == SIGNALLED:
-        decided = Verdict.RUNTIME_ERROR, f"killed by signal {signal_name(run.code)}"
-    elif run.code != 0:
-        decided = Verdict.RUNTIME_ERROR, f"exit status {run.code}"
-    verdict, error = decided or (None, "")
-    stderr = run.stderr.decode("utf-8", "replace").strip()
-    if stderr:
-        error = f"{stderr}\n{error}" if error else stderr
-    return Outcome(verdict, output, shown, bounded(error, ERROR_CHARACTERS), run.time_s, run.memory_mb)

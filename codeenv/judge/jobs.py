@@ -156,7 +156,7 @@ class SingleJob(Job):
 
     def _compare(self, pairs: list[tuple[PreparedTest, Outcome]]) -> Report:
         asked: dict[int, tuple[Verdict, str]] = {}
-        if self._prepared.checker.kind == "program":
+        if self._prepared.checker.kind in ("program", "validator"):
             open_pairs = [pair for pair in pairs if pair[1].verdict is None and pair[0].kind != "code"]
             if open_pairs:
                 try:

@@ -260,6 +260,8 @@ class Judge:
         Raises:
             WorkerLost: twice in a row.
         """
+        if prepared.checker.kind == "validator":
+            return self._foreign.validate(prepared, pairs)
         source = (prepared.checker.program or "").encode("utf-8", "replace")
         data = []
         for test, outcome in pairs:

@@ -110,7 +110,7 @@ def _prepare(problem: Problem, which: Which) -> Prepared:
             assert isinstance(test, CodeTest)
             kind, data, expected, shown = "code", test.code.encode("utf-8", "replace"), None, test.code
         tests.append(PreparedTest(index, index < public, kind, data, expected, shown))
-    simple = all(test.kind != "code" for test in tests) and problem.checker.kind != "program"
+    simple = all(test.kind != "code" for test in tests) and problem.checker.kind not in ("program", "validator")
     limits = problem.limits
     key = (problem.mode, problem.entry_point, limits.time_limit_s, limits.memory_mb, limits.output_kb)
     return Prepared(problem, tuple(tests), simple, key, problem.checker)

@@ -102,6 +102,15 @@ class Limits:
             raise ProblemError(f"output_kb is {self.output_kb!r}; use a whole number of KiB between 1 and 1048576")
 
 
+_PROGRAMS = ("program", "validator", "interactor")
+
+
+def _texts(name: str, values: Any) -> tuple[str, ...]:
+    if not isinstance(values, (list, tuple)) or not all(isinstance(value, str) for value in values):
+        raise ProblemError(f"checker {name} is {_short(values)}; use a list of texts")
+    return tuple(values)
+
+
 @dataclass(frozen=True, slots=True)
 class Checker:
     """How an answer is compared with the expected one.
@@ -110,26 +119,35 @@ class Checker:
         kind: `tokens` compares whitespace-separated tokens, ignoring case, numbers within `absolute` (the rule of the
             CodeContests executor that RLEF uses); `exact` compares text or values as they are; `float` compares tokens,
             numbers within `absolute` or `relative`; `unordered_lines` compares lines as a multiset; `program` asks the
-            custom checker in `program`.
+            custom checker in `program`; `validator` runs the output validator of a contest package on each output;
+            `interactor` is a program that talks with the submission over pipes and judges it.
         absolute: absolute tolerance between numbers.
         relative: relative tolerance between numbers.
         case_sensitive: whether letter case counts in token comparison.
-        program: Python source of a custom checker, run in the sandbox; only for kind `program`.
+        program: source of a custom checker, validator or interactor, run in the sandbox; only for these kinds.
+        language: language of a validator or interactor; a checker of kind `program` is in Python.
+        files: (name, text) of its other source files.
+        flags: its arguments after the input, the answer and the feedback folder.
+        passes: how often a validator may ask for another run of the submission, on an input that it writes.
         numbers_alike: whether `1`, `1.0` and `True` are equal as returned values, as they are for Python's `==` and so for data
             sets whose tests are assert statements.
 
     Returned values (call tests) are compared by type and value; floats within the tolerance, except for kind `exact`.
     """
 
-    kind: Literal["tokens", "exact", "float", "unordered_lines", "program"] = "tokens"
+    kind: Literal["tokens", "exact", "float", "unordered_lines", "program", "validator", "interactor"] = "tokens"
     absolute: float = 1e-5
     relative: float = 0.0
     case_sensitive: bool = False
     program: str | None = None
     numbers_alike: bool = False
+    language: str = "python"
+    files: tuple[tuple[str, str], ...] = ()
+    flags: tuple[str, ...] = ()
+    passes: int = 1
 
     def __post_init__(self) -> None:
-        kinds = ("tokens", "exact", "float", "unordered_lines", "program")
+        kinds = ("tokens", "exact", "float", "unordered_lines", *_PROGRAMS)
         if self.kind not in kinds:
             raise ProblemError(f"checker kind is {self.kind!r}; use one of {', '.join(kinds)}")
         for name in ("absolute", "relative"):
@@ -139,8 +157,16 @@ class Checker:
         for name in ("case_sensitive", "numbers_alike"):
             if not isinstance(getattr(self, name), bool):
                 raise ProblemError(f"checker {name} is {getattr(self, name)!r}; use true or false")
-        if (self.kind == "program") != isinstance(self.program, str):
-            raise ProblemError("checker kind 'program' needs the checker's source in 'program', and only that kind has one")
+        if (self.kind in _PROGRAMS) != isinstance(self.program, str):
+            raise ProblemError(f"checker kinds {', '.join(_PROGRAMS)} need a source in 'program', and only they have one")
+        if language_of(str(self.language)) is None:
+            raise ProblemError(f"checker language is {self.language!r}; use one of {', '.join(LANGUAGES)}")
+        object.__setattr__(self, "flags", _texts("flags", self.flags))
+        object.__setattr__(self, "files", tuple(_texts("files", pair) for pair in self.files))
+        if any(len(pair) != 2 for pair in self.files):
+            raise ProblemError("checker files must be pairs of a name and a text")
+        if not _is_int(self.passes) or not 1 <= self.passes <= 100:
+            raise ProblemError(f"checker passes is {self.passes!r}; use a whole number between 1 and 100")
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,4 +363,8 @@ def _part_from_dict(where: str, name: str, kind: type, row: Any) -> Any:
 
 
 def _part_to_dict(part: Limits | Checker) -> dict[str, Any]:
-    return {item.name: getattr(part, item.name) for item in fields(part)}
+    row = {item.name: getattr(part, item.name) for item in fields(part)}
+    unset = {"language": "python", "files": (), "flags": (), "passes": 1}
+    plain = {name: list(map(list, value)) if name == "files" else list(value) if name == "flags" else value
+             for name, value in row.items()}  # fmt: skip
+    return {name: value for name, value in plain.items() if name not in unset or row[name] != unset[name]}

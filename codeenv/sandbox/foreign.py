@@ -12,6 +12,7 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from codeenv.problems.languages import LANGUAGES
@@ -91,8 +92,8 @@ class Foreign:
         """CPU seconds of all workers and what they ran."""
         return sum(pool.cpu_s for pool in list(self._pools.values()))
 
-    def compile(self, language: str, files: Mapping[str, bytes]) -> Compiled:
-        """Compile source files, the first of which the compiler is given; equal files are compiled once.
+    def compile(self, language: str, files: Mapping[str, bytes], others: Mapping[str, bytes] | None = None) -> Compiled:
+        """Compile source files beside others that they include; equal files are compiled once.
 
         Raises:
             SandboxError: the language cannot be had here.
@@ -101,15 +102,17 @@ class Foreign:
         self._check(language)
         chain = toolchain(language)
         parts = [language, chain.version, repr(chain.compile.commands), repr(self.limits)]
-        parts += [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in files.items()]
+        everything = {**files, **(others or {})}
+        parts += [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in everything.items()]
+        names = "\n".join(files) + ("\n\n" + "\n".join(others) if others else "")
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         known = _ARTIFACTS.get(key)
         if known is not None:
             return known
         limits = self.limits
-        most = limits.output_mb << 20
-        sources = tuple(files.values())
-        unit = Unit("compile", b"", "\n".join(files), sources, (), b"", limits.time_s, limits.memory_mb << 20, most)
+        sources = tuple(everything.values())
+        memory, most = limits.memory_mb << 20, limits.output_mb << 20
+        unit = Unit("compile", b"", names, sources, time_s=limits.time_s, memory=memory, output=most)
         run = self._twice(self._pool("compile", language, chain.compile, 0), unit)[0]
         compiled = Compiled(run.value) if run.compiled else Compiled(b"", _complaint(run, language, limits))
         if run.reason not in (CPU_LIMIT, IDLE_LIMIT):  # another try on a quieter machine may end otherwise
@@ -125,12 +128,29 @@ class Foreign:
         pool, unit = self.prepared(language, unit)
         return self._twice(pool, unit)
 
-    def prepared(self, language: str, unit: Unit) -> tuple[Pool, Unit]:
-        """Return the pool that runs a language, and the unit with the share of the language's runtime added to its limits."""
+    def prepared(self, language: str, unit: Unit, purpose: str = "run") -> tuple[Pool, Unit]:
+        """Return the pool that runs a language, and the unit with the share of the language's runtime added to its limits.
+
+        An interactor and the submission it talks with have workers of different purposes, so that neither waits for the other.
+        """
         self._check(language)
         chain = toolchain(language)
         unit = replace(unit, time_s=unit.time_s + chain.start_s, memory=unit.memory + (chain.own_mb << 20))
-        return self._pool("run", language, chain.run, chain.own_mb), unit
+        return self._pool(purpose, language, chain.run, chain.own_mb), unit
+
+    def interact(self, language: str, unit: Unit, other: str, judging: Unit) -> tuple[Run, Run]:
+        """Run two programs whose standard streams are joined by pipes; both units are of kind `piped` with one test.
+
+        Raises:
+            WorkerLost: one of the workers was lost.
+        """
+        pool, unit = self.prepared(language, unit)
+        other_pool, judging = self.prepared(other, judging, "interact")
+        down, up = os.pipe(), os.pipe()
+        with pool.lend() as one, other_pool.lend() as two, ThreadPoolExecutor(2) as executor:
+            left = executor.submit(_piped, one, unit, [down[0], up[1]])
+            right = executor.submit(_piped, two, judging, [up[0], down[1]])
+            return left.result(), right.result()
 
     def close(self) -> None:
         """End all workers."""
@@ -161,6 +181,17 @@ class Foreign:
             return pool.run([unit])[0]
         except WorkerLost:
             return pool.run([unit])[0]
+
+
+def _piped(worker: WorkerLike, unit: Unit, pipes: list[int]) -> Run:
+    """Run a unit whose streams are these descriptors, which are closed here in any case."""
+    assert isinstance(worker, Worker)
+    worker.pipes = pipes
+    try:
+        return worker.run([unit])[0][0]
+    finally:
+        while pipes:
+            os.close(pipes.pop())
 
 
 def _started(config: WorkerConfig) -> WorkerLike:

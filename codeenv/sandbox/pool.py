@@ -98,6 +98,10 @@ class Pool:
         if executor is not None:
             executor.shutdown(wait=True)
 
+    def lend(self) -> contextlib.AbstractContextManager[WorkerLike]:
+        """Lend a worker to the caller alone; one that raises is replaced."""
+        return self._worker()
+
     @contextlib.contextmanager
     def _worker(self) -> Iterator[WorkerLike]:
         self._check()

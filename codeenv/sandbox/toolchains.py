@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import functools
 import os
+import platform
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,7 +117,7 @@ def toolchain(language: str) -> Toolchain:
         SandboxError: its compiler is not installed, or does not run; the sentence says what to install.
     """
     if language not in _FIND:
-        raise SandboxError(f"language {language!r} is unknown here; use one of python, {', '.join(_FIND)}")
+        raise SandboxError(f"language {language!r} is unknown here; use one of {', '.join(_FIND)}")
     return _FIND[language]()
 
 
@@ -139,7 +141,7 @@ def source_name(language: str, source: str) -> str:
         return f"{found[1] if found else 'Main'}.java"
     if language == "javascript":
         return "solution.mjs" if _MODULE.search(source) and "require(" not in source else "solution.js"
-    return "main" + LANGUAGES[language].suffixes[0]
+    return ("solution" if language == "python" else "main") + LANGUAGES[language].suffixes[0]
 
 
 def _program(language: str, name: str, package: str) -> str:
@@ -326,13 +328,35 @@ def _javascript() -> Toolchain:
     return Toolchain("javascript", version, compile_world, run_world, 0.1, 96, marks)
 
 
+_CHECK = "import sys; compile(open(sys.argv[1], encoding='utf-8').read(), 'solution.py', 'exec', 0, True)"
+
+
+@functools.cache
+def _python() -> Toolchain:
+    """Python as a program that is started anew for each test: for submissions that talk with an interactor, and interactors."""
+    program = os.path.realpath(sys.executable)
+    stdlib = str(Path(os.__file__).resolve().parent)
+    left_out = {"site-packages", "dist-packages", "test", "ensurepip", "idlelib", "lib2to3", "turtledemo", "tkinter"}
+    parts = [path for path in Path(stdlib).iterdir() if path.name not in left_out and not path.name.startswith("config-")]
+    binaries = [program, *map(str, Path(stdlib).glob("lib-dynload/*.so"))]
+    libraries = [path for path in shared_libraries(binaries) if not path.startswith(stdlib)]
+    folders = tuple(_outermost({program, "/etc/ld.so.cache", *map(str, parts), *_placed(libraries)}))
+    home = (("PYTHONHOME", sys.base_prefix), ("PYTHONHASHSEED", "0"), ("PYTHONUTF8", "1"))
+    base = World((), folders, environment=home)
+    start = (program, "-s", "-S", "-B")
+    compile_world = replace(base, commands=((*start, "-c", _CHECK, "{files}"),), compiles=True, artifact="{source}")
+    run_world = replace(base, commands=((*start, "{flags}"),), artifact_name="{flags}")
+    return Toolchain("python", f"CPython {platform.python_version()}", compile_world, run_world, 0.1, 24, ("MemoryError",))
+
+
 _FIND: dict[str, Callable[[], Toolchain]] = {
     "c": _c,
     "cpp": _cpp,
     "go": _go,
     "java": _java,
     "javascript": _javascript,
+    "python": _python,
     "rust": _rust,
 }
-FOREIGN = tuple(_FIND)
+FOREIGN = tuple(name for name in _FIND if name != "python")
 """Names of the languages other than Python."""

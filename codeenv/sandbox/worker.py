@@ -93,6 +93,7 @@ class Worker:
         self.config = config
         self.cpu_s = 0.0
         self.pid = 0
+        self.pipes: list[int] = []  # descriptors that go with the next request, and are closed then
         ours, theirs = socket.socketpair()
         self._control = ours
         self._request = os.memfd_create("request", os.MFD_CLOEXEC)
@@ -156,6 +157,10 @@ class Worker:
         try:
             _write_all(self._request, data)
             self._control.sendall(MESSAGE.pack(offset, length))
+            if self.pipes:
+                socket.send_fds(self._control, [b"x"], self.pipes)
+                while self.pipes:
+                    os.close(self.pipes.pop())
             longest = sum((unit.time_s * 40 + 60) * max(1, len(unit.tests)) for unit in units) + 60
             start, size = MESSAGE.unpack(self._receive(MESSAGE.size, time.monotonic() + longest))
             if start + size > os.fstat(self._reply).st_size:

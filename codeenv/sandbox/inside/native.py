@@ -6,9 +6,9 @@ submission; each child limits itself, gives up its powers, loads its filter, and
 
     compile   the tests are the source files, named in the entry; the run's value is the artifact
     stdio     the source is an artifact; each test is the text of standard input
-    piped     as stdio, for one test; the streams are two pipes that follow the request
     validate  as stdio; each test is a bundle of files for the scratch folder and the text of standard input, and the run's
-              value is the files of the folder `feedback`
+              value is when it ended and the files of the folder `feedback`
+    piped     as validate, for one test; the streams are two pipes that follow the request
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Worker(zygote.Zygote):
         code = exec_filters.compile_filter(arch) if compiling else exec_filters.run_filter(arch, world["shared_memory"])
         super().__init__(control, request, reply, seccomp.Filter(arch, *code), True)
         self.world = world
+        self.socket = socket.socket(fileno=os.dup(control))
 
     def _unit(self, number: int, unit: tuple[Any, ...]) -> None:
         kind, source, entry, cpu_s, memory, output, tests, _ = unit
@@ -77,30 +78,40 @@ class Worker(zygote.Zygote):
             self._compile(number, job)
             return
         os.pwrite(self.code, b"1", 0)  # an artifact has been compiled
-        if kind == "piped":
-            self._place(job)
-            self._piped(number, job)
-            return
         if kind == "stdio":
-            self._place(job)
+            self._place(job, lock=True)
         for index, place in enumerate(tests):
             _empty(self.value)
-            if kind == "validate":
-                files, given = marshal.loads(child.read(job, place))
-                _wipe(SCRATCH)
-                self._place(job, lock=False)
-                for name, data in files.items():
-                    _write(os.path.join(SCRATCH, name), data)
-                os.makedirs(os.path.join(SCRATCH, _FEEDBACK), exist_ok=True)
-                _empty(self.stdin)
-                _put(self.stdin, given)
-            else:
+            pipes: list[int] = []
+            if kind == "stdio":
                 self._fill(self.stdin, *place)
-            self._one(number, index, job, [self.stdin, self.stdout, self.stderr])
+            else:
+                given = self._unpack(job, place)
+                if kind == "validate":
+                    _empty(self.stdin)
+                    _put(self.stdin, given)
+                else:
+                    pipes = list(socket.recv_fds(self.socket, 1, 2)[1])
+            self._one(number, index, job, pipes)
+
+    def _unpack(self, job: child.Job, place: tuple[int, int]) -> bytes:
+        """Put a program and its files into the scratch folder, locked if there are none; return what it is to read."""
+        files, given = marshal.loads(child.read(job, place))
+        self._writable(True)
+        _wipe(SCRATCH)
+        self._place(job, lock=False)
+        for name, data in files.items():
+            _write(os.path.join(SCRATCH, name), data)
+        if files:
+            os.makedirs(os.path.join(SCRATCH, _FEEDBACK), exist_ok=True)
+        else:
+            self._writable(False)
+        return bytes(given)
 
     def _compile(self, number: int, job: child.Job) -> None:
-        names = job.entry.split("\n")
-        for name, place in zip(names, job.tests):
+        sources, _, others = job.entry.partition("\n\n")
+        names = sources.split("\n")
+        for name, place in zip([*names, *others.split("\n")], job.tests):
             _write(os.path.join(SCRATCH, name), child.read(job, place))
         for file in (self.stdin, self.stdout, self.stderr, self.value):
             _empty(file)
@@ -140,21 +151,14 @@ class Worker(zygote.Zygote):
                 archive.writestr(zipfile.ZipInfo(name), data)
         return buffer.getvalue()
 
-    def _place(self, job: child.Job, lock: bool = True) -> None:
-        path = os.path.join(SCRATCH, self.world["artifact_name"].replace("{flags}", job.entry))
+    def _place(self, job: child.Job, lock: bool) -> None:
+        path = os.path.join(SCRATCH, self.world["artifact_name"].replace("{flags}", job.entry.partition("\n")[0]))
         _write(path, child.read(job, job.source), 0o555)
         if lock:
             self._writable(False)
 
-    def _piped(self, number: int, job: child.Job) -> None:
-        _, files, _, _ = socket.recv_fds(socket.socket(fileno=os.dup(self.control)), 1, 2)
-        _empty(self.value)
-        try:
-            self._one(number, 0, job, [*files, self.stderr], files)
-        finally:
-            self._writable(True)
-
-    def _one(self, number: int, index: int, job: child.Job, streams: list[int], ours: list[int] | None = None) -> None:
+    def _one(self, number: int, index: int, job: child.Job, pipes: list[int]) -> None:
+        """Run the program once; over pipes, waiting for the other end is not sleeping."""
         for file in (self.stdout, self.stderr):
             _empty(file)
         started = time.monotonic()
@@ -162,14 +166,18 @@ class Worker(zygote.Zygote):
         flags = job.entry.split("\n") if job.entry else []
         command = [word.replace("{memory}", memory) for word in self.world["commands"][0]]
         words = [part for word in command for part in (flags if word == "{flags}" else [word])]
-        pid = self._fork(streams, partial(self._become, job, words))
-        for file in ours or []:
+        pid = self._fork([*(pipes or [self.stdin, self.stdout]), self.stderr], partial(self._become, job, words))
+        ended = self._watch(pid, 2 * job.cpu_s + 1 if pipes else job.cpu_s)
+        when = time.monotonic()
+        for file in pipes:  # only now the other end learns of it, so that the two times tell who ended first
             os.close(file)
-        ended = self._watch(pid, job.cpu_s)
+        if pipes and ended[2].ru_utime + ended[2].ru_stime > job.cpu_s:
+            ended = zygote.CPU_LIMIT, ended[1], ended[2]
         feedback = os.path.join(SCRATCH, _FEEDBACK)
+        left = {}
         if os.path.isdir(feedback):
             left = {name: _read(os.path.join(feedback, name), job.output) for name in sorted(os.listdir(feedback))[:64]}
-            _put(self.value, marshal.dumps(left, 2))
+        _put(self.value, marshal.dumps((when, left), 2))
         self._append(number, index, job, ended, time.monotonic() - started)
 
     def _become(self, job: child.Job, words: list[str]) -> NoReturn:
@@ -181,7 +189,7 @@ class Worker(zygote.Zygote):
                 signal.signal(number, signal.SIG_DFL)
             namespaces.drop_capabilities()
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
-            seconds = int(job.cpu_s) + (1 if world["compiles"] else 2)
+            seconds = int(job.cpu_s) + 1
             limits = [("CPU", seconds), ("FSIZE", job.output + 1), ("STACK", world["stack"] or min(job.memory, 1 << 28))]
             limits.append(("AS" if world["address_space"] else "DATA", job.memory + world["slack"]))
             environment = {"LANG": "C.UTF-8", "HOME": SCRATCH, "TMPDIR": SCRATCH, **world["environment"]}

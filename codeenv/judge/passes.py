@@ -1,0 +1,89 @@
+"""Problems whose tests are more than one run: conversations with an interactor, and runs in several passes."""
+
+from __future__ import annotations
+
+import marshal
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from codeenv.judge.outcomes import Outcome
+from codeenv.judge.prepared import PreparedTest
+from codeenv.judge.program import foreign_outcome
+from codeenv.judge.validators import Judgement, Validator, judgement, left_by
+from codeenv.judge.verdict import Verdict
+from codeenv.problems.problem import Checker
+from codeenv.sandbox.foreign import Foreign
+from codeenv.sandbox.toolchains import toolchain
+from codeenv.sandbox.units import Unit, WorkerLost
+
+__all__ = ["Passes"]
+
+_NOTHING = marshal.dumps(({}, b""), 2)
+_NEXT = "feedback/nextpass.in"
+
+
+@dataclass(frozen=True)
+class Passes:
+    """A compiled submission and the program that judges it, test by test.
+
+    Attributes:
+        sandbox: where both run.
+        language: the submission's language.
+        unit: its unit of work; the tests in it do not count.
+        validator: the validator or interactor.
+        checker: the problem's.
+    """
+
+    sandbox: Foreign
+    language: str
+    unit: Unit
+    validator: Validator
+    checker: Checker
+
+    def run(self, test: PreparedTest) -> tuple[Outcome, Verdict, str]:
+        """Return the outcome of a test, its verdict and a message.
+
+        Raises:
+            WorkerLost: twice in a row.
+        """
+        if self.validator.failure:
+            return Outcome(None), Verdict.JUDGE_ERROR, self.validator.failure
+        given = str(test.shown_input)
+        feedback: Mapping[str, bytes] = {}
+        for _ in range(self.checker.passes):
+            try:
+                outcome, said = self._pass(given, str(test.expected), feedback)
+            except WorkerLost:
+                outcome, said = self._pass(given, str(test.expected), feedback)
+            if said.verdict is not Verdict.ACCEPTED or said.next_input is None:
+                return outcome, said.verdict, said.error
+            given = said.next_input.decode("utf-8", "surrogateescape")
+            feedback = {name: data for name, data in said.feedback.items() if name != _NEXT}
+        return outcome, Verdict.JUDGE_ERROR, f"the problem's validator asked for more than {self.checker.passes} passes"
+
+    def _pass(self, given: str, expected: str, feedback: Mapping[str, bytes]) -> tuple[Outcome, Judgement]:
+        if self.checker.kind == "interactor":
+            return self._conversation(given, expected, feedback)
+        unit = _with_test(self.unit, "stdio", given.encode("utf-8", "surrogateescape"))
+        run = self.sandbox.run(self.language, unit)[0]
+        outcome = foreign_outcome(run, unit, toolchain(self.language))
+        if outcome.verdict is not None:
+            return outcome, Judgement(outcome.verdict)
+        return outcome, self.validator.check(given, expected, outcome.value, feedback)
+
+    def _conversation(self, given: str, expected: str, feedback: Mapping[str, bytes]) -> tuple[Outcome, Judgement]:
+        """Let the two programs talk; if both fail, the one that ended first decides."""
+        unit = _with_test(self.unit, "piped", _NOTHING)
+        judging = self.validator.unit("piped", given, expected, "", feedback)
+        run, other = self.sandbox.interact(self.language, unit, self.validator.language, judging)
+        outcome = foreign_outcome(run, unit, toolchain(self.language))
+        said = judgement(other)
+        if outcome.verdict is None:
+            return outcome, said
+        if said.verdict is Verdict.WRONG_ANSWER and said.ended < left_by(run)[0]:
+            return outcome, said
+        return outcome, Judgement(outcome.verdict)
+
+
+def _with_test(unit: Unit, kind: str, test: bytes) -> Unit:
+    return Unit(kind, unit.source, unit.entry, (test,), 0, b"", unit.time_s, unit.memory, unit.output)  # type: ignore[arg-type]
