@@ -1,10 +1,10 @@
 """Real problem packages: how many load, judge their known submissions as expected, and go through the environment.
 
-    python benchmarks/packages.py DIR [DIR ...] [--limit N] [--out reasons.jsonl]
+    python benchmarks/packages.py DIR [DIR ...] [--limit N] [--time-limit S] [--out reasons.jsonl]
 
-A package with known Python submissions is measured by them. One without (the Code Jam and Kick Start archive) is measured with a
-program that prints the package's own answers from a table: it must be accepted by the package's own comparison, after a turn
-with an empty answer that must not be; both turns go through `EpisodeBatch`.
+A package with known submissions is measured by them, each in its language. One without (the Code Jam and Kick Start archive) is
+measured with a program that prints the package's own answers from a table: it must be accepted by the package's own comparison,
+after a turn with an empty answer that must not be; both turns go through `EpisodeBatch`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import json
 import time
 import zlib
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from codeenv.batch import EpisodeBatch
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
-from codeenv.judge import Judge, JudgeRequest, Verdict
+from codeenv.judge import Judge, Verdict
 from codeenv.judge.judge import MAX_SOURCE_BYTES
 from codeenv.problems.packages import read_package
 from codeenv.problems.packages.reader import Package, find_packages
@@ -31,6 +32,17 @@ KNOWN = {table!r}
 data = sys.stdin.buffer.read()
 sys.stdout.write(zlib.decompress(base64.b64decode(KNOWN[hashlib.sha256(data).hexdigest()])).decode())
 """
+
+
+SHORT = {
+    Verdict.ACCEPTED: "AC",
+    Verdict.WRONG_ANSWER: "WA",
+    Verdict.TIME_LIMIT: "TLE",
+    Verdict.RUNTIME_ERROR: "RTE",
+    Verdict.MEMORY_LIMIT: "RTE",
+    Verdict.OUTPUT_LIMIT: "RTE",
+    Verdict.SECURITY_VIOLATION: "RTE",
+}
 
 
 def answer_table(package: Package) -> str:
@@ -66,8 +78,8 @@ def play(package: Package, judge: Judge, notes: list[str]) -> bool:
     return bool(second.info.get("solved"))
 
 
-def measure(path: Path, judge: Judge) -> dict[str, object]:
-    """Return one row about a package."""
+def measure(path: Path, judge: Judge, most_s: float) -> dict[str, object]:
+    """Return one row about a package; time limits are at most `most_s`."""
     row: dict[str, object] = {"package": str(path)}
     try:
         package = read_package(path)
@@ -81,14 +93,20 @@ def measure(path: Path, judge: Judge) -> dict[str, object]:
         submissions=len(package.submissions),
     )
     if package.submissions:
-        reports = judge.judge_many([JudgeRequest(package.problem, known.source) for known in package.submissions])
-        right = 0
-        for known, report in zip(package.submissions, reports, strict=True):
-            if report.verdict is not Verdict.JUDGE_ERROR and report.accepted == known.accepted:
-                right += 1
+        right: Counter[str] = Counter()
+        for known in package.submissions:
+            limits = replace(package.problem.limits, time_limit_s=min(most_s, package.problem.limits.time_limit_s))
+            report = judge.judge(replace(package.problem, language=known.language, limits=limits), known.source)
+            verdicts = [SHORT.get(result.verdict, "JE") for result in report.results]
+            if report.results and known.as_expected(dict(zip(package.cases, verdicts, strict=True))):
+                right[known.language] += 1
             else:
-                notes.append(f"{known.name}: {report.verdict.value}")
-        row.update(as_expected=right)
+                reason = next((result.error for result in report.results if result.verdict is Verdict.JUDGE_ERROR), report.error)
+                notes.append(f"{known.name}: {report.verdict.value} {' '.join(reason.split())[:120]}".strip())
+        row.update(as_expected=sum(right.values()), by_language=dict(right))
+        row.update(known=dict(Counter(known.language for known in package.submissions)))
+    elif package.problem.checker.kind == "interactor":
+        notes.append("it is interactive and has no known submissions")
     elif len(answer_table(package)) > MAX_SOURCE_BYTES:
         notes.append("its answers are too long for one submission")
     else:
@@ -100,21 +118,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path)
     parser.add_argument("--limit", type=int, default=None)
+    parser.add_argument("--time-limit", type=float, default=10.0, help="most CPU seconds a test of a known submission")
     parser.add_argument("--out", type=Path, default=None)
     arguments = parser.parse_args()
     with Judge(workers=2) as judge:
         for folder in arguments.folders:
             started, busy = time.monotonic(), time.process_time()
-            rows = [measure(path, judge) for path in find_packages(folder)[: arguments.limit]]
+            rows = [measure(path, judge, arguments.time_limit) for path in find_packages(folder)[: arguments.limit]]
             loaded = [row for row in rows if row["loads"]]
             known = [row for row in loaded if row["submissions"]]
             played = [row for row in loaded if "plays" in row]
             wall, own = time.monotonic() - started, time.process_time() - busy
             print(f"\n{folder}: {len(rows)} packages, {wall:.0f} s wall, {own:.0f} CPU-s of this process")
             print(f"  load                                   {len(loaded)}")
-            print(f"  with known Python submissions          {len(known)}")
+            print(f"  with known submissions                 {len(known)}")
             total, right = (sum(int(str(row[name])) for row in known) for name in ("submissions", "as_expected"))
             print(f"  known submissions judged as expected   {right} of {total}")
+            languages = sorted({language for row in known for language in row["known"]})  # type: ignore[attr-defined]
+            for language in languages:
+                pair = [sum(row[name].get(language, 0) for row in known) for name in ("by_language", "known")]  # type: ignore[attr-defined]
+                print(f"    {language:36} {pair[0]} of {pair[1]}")
             print(f"  played with their own answers: solved  {sum(bool(row['plays']) for row in played)} of {len(played)}")
             reasons = Counter(_kind(str(row["reason"])) for row in rows if not row["loads"])
             for reason, count in reasons.most_common():
@@ -131,8 +154,8 @@ def _kind(reason: str) -> str:
         return "an input or an answer file is missing"
     if "is a part of a divided file" in reason:
         return "a test file is divided into parts"
-    if "is not in Python" in reason:
-        return "its output validator is not in Python"
+    if "does not follow the package format" in reason:
+        return "its output validator does not follow the package format"
     return reason
 
 

@@ -169,6 +169,57 @@ def test_samples_beside_the_statement_are_public(tmp_path: Path) -> None:
     assert load(path)[0].public_tests == (StdioTest("7\n", "14\n"),)
 
 
+IN_CPP = '#include "judge.h"\nint main() { return ok ? 42 : 43; }'
+
+
+@pytest.mark.parametrize(
+    ("yaml", "kind", "passes"),
+    [
+        ("name: x\nvalidation: custom\n", "validator", 1),
+        ("name: x\nvalidation: custom interactive\n", "interactor", 1),
+        ("name: x\nproblem_format_version: 2025-09\ntype: [multi-pass]\nlimits:\n  validation_passes: 5\n", "validator", 5),
+        ("name: x\nproblem_format_version: 2025-09\ntype: [interactive, multi-pass]\n", "interactor", 2),
+    ],
+)
+def test_a_validator_in_cpp_is_a_program_with_its_files_and_flags(yaml: str, kind: str, passes: int, tmp_path: Path) -> None:
+    files = {"output_validators/v/v.cc": IN_CPP, "output_validators/v/judge.h": "bool ok;", "output_validators/v/notes.txt": "x"}
+    path = package(tmp_path / "p", LEGACY, files, **{"problem.yaml": yaml + "validator_flags: a b\n"})
+    checker = load(path)[0].checker
+    assert (checker.kind, checker.language, checker.passes, checker.flags) == (kind, "cpp", passes, ("a", "b"))
+    assert checker.program == IN_CPP
+    assert checker.files == (("judge.h", "bool ok;"),)
+
+
+def test_known_submissions_have_their_language_and_expectation(tmp_path: Path) -> None:
+    found = {known.name: known for known in read_package(package(tmp_path / "p", LEGACY)).submissions}
+    assert {name: known.accepted for name, known in found.items()} == {
+        "accepted/good.py": True, "accepted/good.cpp": True, "wrong_answer/bad.py3": False, "run_time_error/crash.py": False,
+    }  # fmt: skip
+    assert found["accepted/good.cpp"].language == "cpp"
+    cpp = read_package(tmp_path / "p", language="cpp").problem
+    assert (cpp.language, cpp.correct_solutions, cpp.incorrect_solutions) == ("cpp", ("int main() {}\n",), ())
+    assert load(tmp_path / "p", language="c++")[0].language == "cpp"
+
+
+@pytest.mark.parametrize(
+    ("yaml", "verdicts", "expected"),
+    [
+        ("", {"sample/1": "AC", "secret/1": "WA"}, True),
+        ("", {"sample/1": "AC", "secret/1": "AC"}, False),
+        ("", {"sample/1": "TLE", "secret/1": "WA"}, False),
+        ("wrong_answer:\n  permitted: [AC, WA, TLE]\n", {"sample/1": "TLE", "secret/1": "WA"}, True),
+        ("wrong_answer:\n  sample:\n    permitted: [AC]\n", {"sample/1": "WA"}, False),
+        ("wrong_answer/ba{d,t}.py3:\n  required: [RTE]\n", {"sample/1": "WA"}, False),
+        ("wrong_answer/*.py:\n  required: [RTE]\n", {"sample/1": "WA"}, True),
+        ('wrong_answer/bad.py3:\n  "secret/*{1,3}":\n    required: [RTE]\n', {"sample/1": "WA", "secret/11": "AC"}, False),
+    ],
+)
+def test_submissions_yaml_says_what_is_expected(yaml: str, verdicts: dict[str, str], expected: bool, tmp_path: Path) -> None:
+    path = package(tmp_path / "p", LEGACY, **({"submissions/submissions.yaml": yaml} if yaml else {}))
+    known = next(known for known in read_package(path).submissions if known.name == "wrong_answer/bad.py3")
+    assert known.as_expected(verdicts) is expected
+
+
 REFUSED = {
     "no test cases": ({name: None for name in LEGACY if name.startswith("data")}, "it has no test cases"),
     "an input without answer": ({"data/secret/group1/1.ans": None}, "data/secret/group1/1.in has no data/secret/group1/1.ans"),
@@ -176,11 +227,29 @@ REFUSED = {
     "broken YAML": ({"problem.yaml": "name: [\n"}, "problem.yaml is not YAML"),
     "YAML that is no mapping": ({"problem.yaml": "- name\n"}, "problem.yaml holds a list"),
     "limits that are no numbers": ({"problem.yaml": "name: x\nlimits:\n  memory: much\n"}, "field 'limits' is malformed"),
-    "interactive": ({"problem.yaml": "name: x\nvalidation: custom interactive\n"}, "the problem is interactive"),
-    "several passes": ({"problem.yaml": "name: x\ntype: multi-pass\n"}, "in several passes"),
-    "a validator in C++": (
-        {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/v.cpp": "int main() {}"},
-        "is not in Python",
+    "an interactive problem without a program": (
+        {"problem.yaml": "name: x\nvalidation: custom interactive\n"},
+        "the package has none",
+    ),
+    "too many passes": (
+        {"problem.yaml": "name: x\nproblem_format_version: 2025-09\ntype: multi-pass\nlimits:\n  validation_passes: many\n"},
+        "'limits.validation_passes' is 'many'",
+    ),
+    "a validator of another convention": (
+        {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/v.cpp": "int main() { return 1; }"},
+        "never ends with status 42 and 43",
+    ),
+    "a validator in two languages": (
+        {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/v.cpp": "", "output_validators/v/v.py": ""},
+        "is not one program in one of the languages",
+    ),
+    "a validator with a script": (
+        {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/build": "", "output_validators/v/v.c": ""},
+        "has a script output_validators/v/build",
+    ),
+    "expectations that are no verdicts": (
+        {"submissions/submissions.yaml": "accepted:\n  permitted: [OK]\n"},
+        "permitted is ['OK']; use a list of AC, RTE, TLE, WA",
     ),
     "a missing validator": ({"problem.yaml": "name: x\nvalidation: custom\n"}, "the package has none"),
     "an unknown flag": ({"problem.yaml": "name: x\nvalidator_flags: magic\n"}, "the validator flag 'magic' is unknown"),

@@ -25,6 +25,7 @@ class Metadata:
         kinds: `pass-fail` or `scoring`, and `interactive`, `multi-pass`.
         custom_validation: whether a program in the package decides (in later formats its folder says so).
         validator_flags: flags for the output validator.
+        passes: most runs of a submission on one case.
         limits: of each test; RLEF's 10 s and 1 GB where the package says nothing.
     """
 
@@ -33,6 +34,7 @@ class Metadata:
     kinds: frozenset[str]
     custom_validation: bool
     validator_flags: tuple[str, ...]
+    passes: int
     limits: Limits
     source: str
     license: str
@@ -52,6 +54,7 @@ def read_metadata(files: PackageFiles) -> Metadata:
         kinds=frozenset(kinds),
         custom_validation="custom" in validation,
         validator_flags=flag_list(flags),
+        passes=_passes(data) if "multi-pass" in kinds else 1,
         limits=_limits(files, data),
         source=_text(data.get("source")),
         license=_text(data.get("license")),
@@ -100,6 +103,14 @@ def _limits(files: PackageFiles, data: Mapping[str, Any]) -> Limits:
         )
     except (TypeError, ValueError) as error:
         raise ProblemError(f"problem.yaml: field 'limits' is malformed: {error}") from None
+
+
+def _passes(data: Mapping[str, Any]) -> int:
+    limits = data.get("limits")
+    value = (limits or {}).get("validation_passes", 2) if isinstance(limits, Mapping) or limits is None else None
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100:
+        raise ProblemError(f"problem.yaml: field 'limits.validation_passes' is {value!r}; use a number between 1 and 100")
+    return value
 
 
 def _localised(value: Any) -> str:

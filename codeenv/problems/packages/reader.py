@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from codeenv.problems.languages import LANGUAGES, language_of
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.packages.metadata import Metadata, read_metadata
 from codeenv.problems.packages.statement import find_statement
+from codeenv.problems.packages.submissions import Submission, read_submissions
 from codeenv.problems.packages.testdata import Case, Group, read_cases, read_groups, sample_cases
 from codeenv.problems.packages.validators import checker_of
 from codeenv.problems.problem import Problem, ProblemError
@@ -18,36 +20,33 @@ from codeenv.problems.registry import Request
 
 __all__ = ["Package", "Submission", "find_packages", "load_packages", "read_package"]
 
-_ACCEPTED = ("accepted",)
-_REJECTED = ("wrong_answer", "time_limit_exceeded", "run_time_error", "rejected")
-
-
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """A known Python submission of a package: its path below `submissions`, its text, and whether it should be accepted."""
-
-    name: str
-    source: str
-    accepted: bool
-
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A package: its problem, its groups, its known submissions (Python ones only) and its metadata."""
+    """A package: its problem, its groups, its known submissions in all languages, its metadata.
+
+    Attributes:
+        cases: names of the tests in `problem.tests("all")`, such as `sample/1` and `secret/group1/01`.
+    """
 
     problem: Problem
     groups: tuple[Group, ...]
     submissions: tuple[Submission, ...]
     metadata: Metadata
+    cases: tuple[str, ...]
 
 
-def load_packages(request: Request, check: bool = True) -> ProblemSet:
+def load_packages(request: Request, check: bool = True, language: str = "python") -> ProblemSet:
     """Load a package (folder or zip), or all packages below a folder.
 
     Args:
         request: with the path.
         check: read every package once now, so that a bad one is found; otherwise when it is asked for.
+        language: language of the submissions that the problems ask for.
     """
+    known = language_of(language)
+    if known is None:
+        raise ProblemError(f"language is {language!r}; use one of {', '.join(LANGUAGES)}")
     if request.path is None:
         raise ProblemError("problem packages need a path; write package:PATH or the path alone")
     root = request.path
@@ -58,7 +57,7 @@ def load_packages(request: Request, check: bool = True) -> ProblemSet:
         found = found[: request.limit]
 
     def convert(path: Path, _: int) -> Problem:
-        return read_package(path, _name(path, root)).problem
+        return read_package(path, _name(path, root), known.name).problem
 
     def where(index: int) -> str:
         return f"package {found[index]}"
@@ -78,25 +77,22 @@ def find_packages(root: Path) -> list[Path]:
     return sorted(folders | {file for file in zips if not any(folder in file.parents for folder in folders)})
 
 
-def read_package(path: Path, name: str | None = None) -> Package:
-    """Return a package.
+def read_package(path: Path, name: str | None = None, language: str = "python") -> Package:
+    """Return a package, as a problem for submissions in a language.
 
     Raises:
-        ProblemError: for a package that is broken, has no tests, is interactive or has several passes, or has a validator
-            that is not in Python.
+        ProblemError: for a package that is broken, has no tests, or has a validator that cannot be run.
     """
     files = PackageFiles(path)
     metadata = read_metadata(files)
-    for kind, reason in (("interactive", "is interactive"), ("multi-pass", "runs the submission in several passes")):
-        if kind in metadata.kinds:
-            raise ProblemError(f"the problem {reason}, which the judge cannot do")
     samples, secret = sample_cases(files), read_cases(files, "data/secret")
     if not samples and not secret:
         raise ProblemError("it has no test cases: neither data/sample nor data/secret has an .in with an .ans")
     private = secret or samples
     groups = read_groups(files, private)
     flags = metadata.validator_flags or next((group.flags for group in groups if group.flags), ())
-    submissions = _submissions(files)
+    submissions = read_submissions(files)
+    own = [known for known in submissions if known.language == language]
     statement = find_statement(files)
     problem = Problem(
         id=name or path.stem,
@@ -109,24 +105,12 @@ def read_package(path: Path, name: str | None = None) -> Package:
         tags=tuple(sorted(metadata.kinds)),
         source=metadata.source or "package",
         license=metadata.license,
-        correct_solutions=tuple(found.source for found in submissions if found.accepted),
-        incorrect_solutions=tuple(found.source for found in submissions if not found.accepted),
+        correct_solutions=tuple(known.source for known in own if known.accepted),
+        incorrect_solutions=tuple(known.source for known in own if known.accepted is False),
+        language=language,
     )
-    return Package(problem, groups, submissions, metadata)
-
-
-def _submissions(files: PackageFiles) -> tuple[Submission, ...]:
-    """Return Python 3 submissions in the folders whose verdict the format fixes; a folder with several files is left out."""
-    found = []
-    for name in files.under("submissions"):
-        parts = PurePosixPath(name).parts
-        if len(parts) != 3 or PurePosixPath(name).suffix not in (".py", ".py3"):
-            continue
-        if parts[1] in _ACCEPTED + _REJECTED:
-            source = files.read_text(name)
-            if source.strip():
-                found.append(Submission("/".join(parts[1:]), source, parts[1] in _ACCEPTED))
-    return tuple(found)
+    names = tuple(case.name.removeprefix("data/") for case in [*samples, *private])
+    return Package(problem, groups, submissions, metadata, names)
 
 
 def _with_samples(statement: str, samples: Sequence[Case]) -> str:

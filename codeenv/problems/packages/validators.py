@@ -1,16 +1,19 @@
-"""Output validation of a package as a checker: flags of the default validator, or a Python validator to run in the sandbox.
+"""Output validation of a package as a checker: flags of the default validator, or a program to run in the sandbox.
 
 The default validator of the format compares tokens; letter case and spaces count only with a flag, numbers within a tolerance
 only with one. A custom validator in Python is wrapped into a checker program: it finds its input, answer and feedback files in
 memory and says 42 (accepted) or 43 (wrong). Judges that define `FindError(self, input, answer, attempt)`, as those of the Code
-Jam archive, are called directly. Validators in other languages are refused.
+Jam archive, are called directly. Validators in other languages, interactors, and validators of several passes are compiled
+and run as programs of their own (`codeenv.judge.validators`).
 """
 
 from __future__ import annotations
 
 import json
+import re
 from pathlib import PurePosixPath
 
+from codeenv.problems.languages import LANGUAGES, language_of_file
 from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.packages.metadata import Metadata
 from codeenv.problems.problem import Checker, ProblemError
@@ -18,7 +21,6 @@ from codeenv.problems.problem import Checker, ProblemError
 __all__ = ["checker_from_flags", "checker_of", "wrap_validator"]
 
 _FOLDERS = ("output_validators", "output_validator")
-_PYTHON = (".py", ".py3")
 _TOLERANCES = {
     "float_tolerance": ("absolute", "relative"),
     "float_absolute_tolerance": ("absolute",),
@@ -30,22 +32,69 @@ def checker_of(files: PackageFiles, metadata: Metadata, flags: tuple[str, ...]) 
     """Return the checker of a package.
 
     Raises:
-        ProblemError: for a validator that is not one Python program.
+        ProblemError: for a validator that is not one program in a known language, or does not follow the format.
     """
     programs = [name for folder in _FOLDERS for name in files.under(folder) if not name.rpartition("/")[2].startswith(".")]
     custom = metadata.custom_validation if metadata.format_version == "legacy" else bool(programs)
-    if not custom:
+    several = "multi-pass" in metadata.kinds
+    if not custom and not several and "interactive" not in metadata.kinds:
         return checker_from_flags(flags)
     if not programs:
         raise ProblemError("problem.yaml asks for a custom output validator, but the package has none")
-    sources = {name: files.read_text(name) for name in programs if PurePosixPath(name).suffix in _PYTHON}
-    if not sources or len(sources) < sum(
-        PurePosixPath(name).suffix in (".cc", ".cpp", ".c", ".java", *_PYTHON) for name in programs
-    ):
-        raise ProblemError(
-            f"its output validator {programs[0]} is not in Python; only Python validators can be run in the sandbox"
+    sources = {name: files.read_text(name) for name in programs if _is_text(name)}
+    language = _language(programs)
+    if language == "python" and not several and "interactive" not in metadata.kinds:
+        return Checker(
+            kind="program", program=wrap_validator({name: sources[name] for name in programs if name in sources}, flags)
         )
-    return Checker(kind="program", program=wrap_validator(sources, flags))
+    if not all(any(re.search(rf"\b{status}\b", text) for text in sources.values()) for status in (42, 43)):
+        raise ProblemError(
+            f"its output validator {programs[0]} does not follow the package format: it never ends with status 42 and 43"
+        )
+    main = _main_program(sources, language)
+    return Checker(
+        kind="interactor" if "interactive" in metadata.kinds else "validator",
+        program=sources[main],
+        language=language,
+        files=tuple((PurePosixPath(name).name, text) for name, text in sources.items() if name != main),
+        flags=flags,
+        passes=metadata.passes,
+    )
+
+
+def _is_text(name: str) -> bool:
+    return language_of_file(name) is not None or PurePosixPath(name).suffix in (".h", ".hpp", ".hh")
+
+
+def _language(programs: list[str]) -> str:
+    """Return the language of a validator.
+
+    Raises:
+        ProblemError: if it has several or none that is known, several programs, or scripts of its own to build and run it.
+    """
+    scripts = [name for name in programs if PurePosixPath(name).name in ("build", "run")]
+    if scripts:
+        raise ProblemError(f"its output validator has a script {scripts[0]}; only sources in one language can be compiled here")
+    folders = {PurePosixPath(name).parent for name in programs}
+    found = {language.name for name in programs if (language := language_of_file(name)) is not None}
+    if len(found) != 1 or len(folders) != 1:
+        raise ProblemError(
+            f"its output validator {programs[0]} is not one program in one of the languages {', '.join(LANGUAGES)}; "
+            "only such validators can be run in the sandbox"
+        )
+    return found.pop()
+
+
+def _main_program(sources: dict[str, str], language: str) -> str:
+    own = {name: text for name, text in sources.items() if language_of_file(name) is not None}
+    if len(own) == 1:
+        return next(iter(own))
+    if language == "python":
+        return _main_file(own)
+    marked = [name for name, text in own.items() if re.search(r"\bmain\s*\(", text)]
+    if len(marked) != 1:
+        raise ProblemError(f"its output validator has {len(own)} source files and it is unclear which one holds main")
+    return marked[0]
 
 
 def checker_from_flags(flags: tuple[str, ...]) -> Checker:
