@@ -61,7 +61,7 @@ def test_a_stdio_row_has_inputs_and_outputs():
         ({"limits": 10}, "field 'limits' is 10"),
         ({"limits": {"memory_mb": True}}, "memory_mb is True"),
         ({"checker": {"kind": "eval"}}, "checker kind is 'eval'"),
-        ({"checker": {"kind": "program"}}, "needs the checker's source"),
+        ({"checker": {"kind": "program"}}, "need a source in 'program'"),
         ({"checker": {"absolute": -1}}, "checker absolute tolerance is -1"),
         ({"difficulty": "hard"}, "field 'difficulty' is 'hard'"),
         ({"tags": ["a", 3]}, r"field 'tags\[1\]' is 3"),

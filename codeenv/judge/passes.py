@@ -14,7 +14,7 @@ from codeenv.judge.verdict import Verdict
 from codeenv.problems.problem import Checker
 from codeenv.sandbox.foreign import Foreign
 from codeenv.sandbox.toolchains import toolchain
-from codeenv.sandbox.units import Unit, WorkerLost
+from codeenv.sandbox.units import Kind, Unit, WorkerLost
 
 __all__ = ["Passes"]
 
@@ -85,5 +85,5 @@ class Passes:
         return outcome, Judgement(outcome.verdict)
 
 
-def _with_test(unit: Unit, kind: str, test: bytes) -> Unit:
-    return Unit(kind, unit.source, unit.entry, (test,), 0, b"", unit.time_s, unit.memory, unit.output)  # type: ignore[arg-type]
+def _with_test(unit: Unit, kind: Kind, test: bytes) -> Unit:
+    return Unit(kind, unit.source, unit.entry, (test,), time_s=unit.time_s, memory=unit.memory, output=unit.output)

@@ -80,7 +80,7 @@ class Validator:
         """Return the unit of work that judges an output, or plays the judge's side of a conversation."""
         files = {"judge.in": _bytes(given), "judge.ans": _bytes(expected), **self._beside, **feedback}
         bundle = marshal.dumps((files, _bytes(output)), 2)
-        return Unit(kind, self._artifact, "\n".join(self._words), (bundle,), 0, b"", self._time_s, _MEMORY, _OUTPUT)
+        return Unit(kind, self._artifact, "\n".join(self._words), (bundle,), time_s=self._time_s, memory=_MEMORY, output=_OUTPUT)
 
     def check(self, given: str, expected: str, output: str, feedback: Mapping[str, bytes] | None = None) -> Judgement:
         """Judge an output.

@@ -185,7 +185,8 @@ class Worker(zygote.Zygote):
         world = self.world
         try:
             os.closerange(3, 1 << 16)
-            for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
+            judging = os.path.isdir(os.path.join(SCRATCH, _FEEDBACK))  # what judges outlives the end of whom it talks with
+            for number in (signal.SIGXFSZ, signal.SIGINT, *([] if judging else [signal.SIGPIPE])):
                 signal.signal(number, signal.SIG_DFL)
             namespaces.drop_capabilities()
             syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
