@@ -146,7 +146,7 @@ def test_an_episode_colours_lines_by_the_predicted_run_and_says_where_the_predic
     assert "1 of 3 lines" in browser.evaluate("document.querySelector('.caption.inset').textContent")
     assert browser.evaluate(f"({texts})('.chances .bad .name')") == ["exception ← what happened"]
     assert browser.evaluate(f"({texts})('.chances .good .name')") == ["Index ← what happened"]
-    assert browser.evaluate(f"({texts})('.turn td.bad')") == ["zerowas above 10"]
+    assert browser.evaluate(f"({texts})('.turn td.bad')") == ["zerotrue: above 10"]
     assert "What the agent recorded" not in browser.evaluate("document.getElementById('episode').innerText")
 
 

@@ -17,7 +17,7 @@ function predictedCode(source, lines) {
       node("span", { class: "truth" + kind, "aria-hidden": "true" }, line ? (line.ran ? "ran" : "not run") : ""),
       node("span", { class: "ln" + kind, style: tint }, drawLine(pieces)));
   });
-  const legend = `The darker, the likelier the head thinks the line is run. ${missed ? `Marked: ${missed} of ${lines.length} lines on which it is wrong.` : `It is right on all ${lines.length} lines.`}`;
+  const legend = `Beside each line: how likely the head thinks it is run, and whether it was. ${missed ? `Marked: ${missed} of ${lines.length} lines on which it is wrong.` : `It is right on all ${lines.length} lines.`}`;
   return node("div", {}, node("p", { class: "caption inset" }, legend), block);
 }
 
@@ -39,7 +39,7 @@ function predictionsPart(said) {
   if (said.exception && said.true_exception) lists.push(chancesList("Type of the exception", said.exception, said.true_exception));
   const content = [node("div", { class: "predictions" }, lists)];
   if (said.variables?.length) {
-    const guess = (found, truth) => node("td", { class: found === truth ? "good" : "bad" }, words(found), found !== truth && node("span", { class: "was" }, "was " + words(truth)));
+    const guess = (found, truth) => node("td", { class: found === truth ? "good" : "bad" }, words(found), found !== truth && node("span", { class: "was" }, "true: " + words(truth)));
     content.push(node("table", { class: "tests" },
       node("thead", {}, node("tr", {}, ["Variable", "Type at the end", "Value at the end"].map((name) => node("th", { scope: "col" }, name)))),
       node("tbody", {}, said.variables.map(([name, kind, bucket, trueKind, trueBucket]) => node("tr", {}, node("th", { scope: "row" }, node("code", {}, name)), guess(kind, trueKind), guess(bucket, trueBucket))))));
