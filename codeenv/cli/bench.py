@@ -15,7 +15,15 @@ from codeenv.cli.progress import Bar
 from codeenv.cli.rollout import failure_note, parse_options
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.bench import BenchResult, run_bench
-from codeenv.evaluation.bench_report import arms_table, bench_cards, bench_tables, columns_of, known_table, text_table
+from codeenv.evaluation.bench_report import (
+    arms_table,
+    bench_cards,
+    bench_sentence,
+    bench_tables,
+    columns_of,
+    known_table,
+    text_table,
+)
 from codeenv.evaluation.report import write_report
 from codeenv.judge import Judge
 from codeenv.rollout import RolloutResult, env_problems, load_agent
@@ -111,7 +119,7 @@ def main(
         result.runs,
         folder / "report.html",
         title=f"Feedback use: {agent}",
-        subtitle=f"{len(problems)} problems of {env}, {each} in each arm.",
+        subtitle=f"{len(problems)} problems of {env}, {each} in each arm. {bench_sentence(result)}".strip(),
         tables=bench_tables(result),
         cards=bench_cards(result),
     )
@@ -126,13 +134,14 @@ def main(
 
 
 def _print(result: BenchResult, page: Path) -> None:
-    shown = ("arm", "solved", "in turn 1", "true minus this", "p (sign flip)")
+    shown = ("arm", "solved", "in turn 1", "public passed", "true minus this", "p (sign flip)")
     print(text_table(columns_of(arms_table(result), shown)))
     used = result.utilisation
     if used is not None:
         share = f", {used.share.value:.1%} of what was possible" if used.share.n else ""
         gain = used.difference
         print(f"\nFeedback utilisation, true minus {used.second}: {gain.value:+.1%} ({gain.low:+.1%} to {gain.high:+.1%}){share}")
+        print(bench_sentence(result))
     known = known_table(result)
     if known is not None:
         print("\n" + text_table(known))

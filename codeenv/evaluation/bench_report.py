@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from codeenv.evaluation.arms import ARMS
 from codeenv.evaluation.bench import BenchResult
 from codeenv.evaluation.intervals import Estimate, McNemar
 from codeenv.evaluation.report import Card, Cell, Table
 
-__all__ = ["arms_table", "bench_cards", "bench_tables", "known_table", "text_table"]
+__all__ = ["arms_table", "bench_cards", "bench_sentence", "bench_tables", "known_table", "text_table"]
 
 
 def arms_table(result: BenchResult) -> Table:
@@ -18,25 +19,41 @@ def arms_table(result: BenchResult) -> Table:
     against = {item.second: item for item in result.comparisons}
     for name, summary in result.summaries.items():
         item = against.get(name)
-        row: list[Cell] = [name, summary.solve_rate, summary.solved_at[0], summary.identical, summary.edit]
+        row: list[Cell] = [name, ARMS[name][0], summary.solve_rate, summary.solved_at[0], summary.public_rate]
         compared: list[Cell] = [None] * 4
         if item is not None:
             compared = [item.difference, item.share, f"{item.p_value:.2g}", _mcnemar(item.mcnemar)]
         rows.append(row + compared)
     columns = (
-        "arm", "solved", "in turn 1", "same program again", "edit (1 - chrF)", "true minus this", "share of possible gain",
-        "p (sign flip)", "McNemar",
+        "arm", "after a failed turn it sees", "solved", "in turn 1", "public passed", "true minus this",
+        "share of possible gain", "p (sign flip)", "McNemar",
     )  # fmt: skip
     note = (
         "Same agent, problems, seeds, budget, early stop and reward in every arm. 'True minus random' is feedback utilisation. "
         "Intervals: 95 % bootstrap over problems. McNemar: problems that only true / only this arm solves in the first rollout, "
         "and the exact p-value."
     )
+    if any(item.low == item.high for item in (summary.solve_rate for summary in result.summaries.values())):
+        least = min(summary.problems for summary in result.summaries.values())
+        note += f" A rate of 0 or 1 has an interval of no width; with {least} problems it may be {min(1.0, 3 / least):.0%} off."
     return Table("Feedback arms", columns, rows, note)
 
 
 def _mcnemar(test: McNemar) -> str:
-    return f"{test.only_a} / {test.only_b}, p {test.p_value:.2g}"
+    return f"{test.only_a} / {test.only_b}, p\u00a0{test.p_value:.2g}"
+
+
+def bench_sentence(result: BenchResult) -> str:
+    """Return in words what the benchmark says of the use of feedback; empty without a random arm."""
+    used = result.utilisation
+    if used is None:
+        return ""
+    gain = used.difference
+    if gain.low > 0:
+        return f"It uses feedback: true feedback solves {gain.value:.1%} more than {used.second} feedback."
+    if gain.high < 0:
+        return f"True feedback harms it: {-gain.value:.1%} less is solved than with {used.second} feedback."
+    return f"No use of feedback is shown: the interval of true minus {used.second} holds 0."
 
 
 def known_table(result: BenchResult) -> Table | None:

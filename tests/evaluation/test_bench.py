@@ -10,7 +10,7 @@ from test_arms import with_solutions
 from codeenv.agents.scripted import IGNORES_RATE
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.bench import compare_runs, run_bench
-from codeenv.evaluation.bench_report import arms_table, text_table
+from codeenv.evaluation.bench_report import arms_table, bench_sentence, text_table
 from codeenv.evaluation.records import load_run
 from codeenv.evaluation.report import write_report
 
@@ -39,6 +39,8 @@ def test_utilisation_is_one_for_an_agent_that_only_repairs_on_feedback(bench):
     assert result.utilisation.share.value == 1.0
     assert result.utilisation.p_value < 0.05
     assert result.utilisation.mcnemar.only_a == len(PROBLEMS)
+    assert bench_sentence(result) == "It uses feedback: true feedback solves 100.0% more than random feedback."
+    assert "with 6 problems it may be 50% off" in arms_table(result).note
 
 
 def test_utilisation_is_zero_for_an_agent_that_ignores_feedback(judge, tmp_path):
@@ -47,6 +49,7 @@ def test_utilisation_is_zero_for_an_agent_that_ignores_feedback(judge, tmp_path)
     )  # fmt: skip
     assert result.utilisation.difference.value == 0.0
     assert result.utilisation.p_value == 1.0
+    assert bench_sentence(result) == "No use of feedback is shown: the interval of true minus random holds 0."
     rate = result.summaries["true"].solve_rate
     assert rate.value == pytest.approx(1 - (1 - IGNORES_RATE) ** 3, abs=0.1)
     assert result.summaries["true"].budgets["10@100"].value > rate.value
