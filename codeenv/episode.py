@@ -15,6 +15,7 @@ from codeenv.errors import CodeenvError
 from codeenv.feedback import Feedback, FeedbackContext, Prompt, get_feedback, get_prompt
 from codeenv.judge.verdict import Report, Verdict
 from codeenv.problems import Problem
+from codeenv.problems.groups import full_score, score
 from codeenv.reward import Outcome, Reward, get_reward
 from codeenv.submission import extract_code
 
@@ -178,6 +179,7 @@ class Episode:
             public_fraction=public.passed_fraction if public.results else float(passed),
             private_fraction=None if private is None else private.passed_fraction,
             verdict=verdict,
+            private_score=None if private is None else private_score(self.problem, private),
         )
 
     def _trace_text(self, source: str | None, public: Report) -> str:
@@ -208,3 +210,11 @@ class Episode:
         if self.truncated:
             info["judge_error"] = (turn.private or turn.public).error or "the judge failed"
         return info
+
+
+def private_score(problem: Problem, private: Report) -> float | None:
+    """Return the share of the points that a private report is worth, `None` without points."""
+    if not problem.groups or len(private.results) != len(problem.private_tests):
+        return None if not problem.groups else 0.0
+    passed = [result.verdict is Verdict.ACCEPTED for result in private.results]
+    return score(problem.groups, passed) / (full_score(problem.groups) or 1.0)

@@ -25,6 +25,7 @@ class Outcome:
         public_fraction: share of the public tests that passed.
         private_fraction: share of the private tests that passed, `None` if they were not run.
         verdict: the verdict of the public tests, at the end of all tests that were run.
+        private_score: share of the points that the private tests are worth, `None` if they were not run or have no points.
     """
 
     turn: int
@@ -35,6 +36,7 @@ class Outcome:
     public_fraction: float
     private_fraction: float | None
     verdict: Verdict
+    private_score: float | None = None
 
 
 Reward: TypeAlias = Callable[[Outcome], dict[str, float]]
@@ -65,6 +67,15 @@ def fraction(outcome: Outcome) -> dict[str, float]:
     return {"private_fraction": outcome.private_fraction or 0.0} if outcome.ended else {}
 
 
+def scores(outcome: Outcome) -> dict[str, float]:
+    """At the end, the share of the points of the test groups; without groups, the share of private tests; else 0."""
+    if not outcome.ended:
+        return {}
+    if outcome.private_score is None:
+        return fraction(outcome)
+    return {"private_score": outcome.private_score}
+
+
 def four_level(outcome: Outcome) -> dict[str, float]:
     """Return StepCoder's reward (arXiv 2402.01391): +1 solved, -0.3 a test fails, -0.6 a crash or a limit, -1 no valid code."""
     if not outcome.ended:
@@ -76,7 +87,7 @@ def four_level(outcome: Outcome) -> dict[str, float]:
     return {"failed": -0.3} if outcome.verdict in (Verdict.WRONG_ANSWER, Verdict.ACCEPTED) else {"crashed": -0.6}
 
 
-REWARDS: dict[str, Reward] = {"rlef": rlef, "binary": binary, "fraction": fraction, "four_level": four_level}
+REWARDS: dict[str, Reward] = {"rlef": rlef, "binary": binary, "fraction": fraction, "scores": scores, "four_level": four_level}
 """The reward functions that have a name."""
 
 

@@ -7,9 +7,9 @@ from codeenv.judge.verdict import Verdict
 from codeenv.reward import Outcome, get_reward
 
 
-def outcome(*, turn=0, valid=True, ended=False, public=False, solved=False, private=None):
+def outcome(*, turn=0, valid=True, ended=False, public=False, solved=False, private=None, score=None):
     return Outcome(
-        turn, valid, ended, public, solved, float(public), private, Verdict.ACCEPTED if solved else Verdict.WRONG_ANSWER
+        turn, valid, ended, public, solved, float(public), private, Verdict.ACCEPTED if solved else Verdict.WRONG_ANSWER, score
     )
 
 
@@ -33,6 +33,19 @@ def test_the_other_rewards():
     assert get_reward("binary")(end) == {}
     assert get_reward("fraction")(end) == {"private_fraction": 0.75}
     assert get_reward("fraction")(outcome(ended=True)) == {"private_fraction": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("happened", "parts"),
+    [
+        (outcome(public=True, private=0.75, score=0.3), {}),
+        (outcome(ended=True, public=True, private=0.75, score=0.3), {"private_score": 0.3}),
+        (outcome(ended=True, public=True, private=0.75), {"private_fraction": 0.75}),
+        (outcome(ended=True), {"private_fraction": 0.0}),
+    ],
+)
+def test_scores_are_points_of_groups_or_else_the_share_of_tests(happened, parts):
+    assert get_reward("scores")(happened) == parts
 
 
 def test_an_unknown_reward_is_refused():

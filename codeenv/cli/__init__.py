@@ -29,7 +29,7 @@ VERBS = {
     "list": "list the registered environments",
     "models": "list and fetch models",
     "probe": "say what the states of frozen models tell about runs",
-    "problems": "list, show, validate, convert and count problems",
+    "problems": "list, show, validate, convert and count problems; make tests; find repetitions",
     "replay": "judge the programs of a recorded run again",
     "rollout": "run an agent in an environment and record the episodes",
     "serve": "serve the judge over HTTP",

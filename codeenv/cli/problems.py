@@ -1,4 +1,4 @@
-"""`codeenv problems`: list data sets, look at problems, validate, convert and count them."""
+"""`codeenv problems`: list data sets, look at problems, validate, convert and count them, make tests, find repetitions."""
 
 from __future__ import annotations
 
@@ -14,41 +14,17 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
+from codeenv.cli.choice import ALL, Choice, Json
+from codeenv.cli.curate import Generate, Overlaps, generate, overlaps
 from codeenv.cli.progress import Bar
 from codeenv.curation.validate import Validation, repair, validate
-from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
-from codeenv.problems import CallTest, Problem, ProblemSet, StdioTest, load, sources
+from codeenv.problems import CallTest, Problem, StdioTest, sources
 from codeenv.problems.jsonl import write_jsonl
 
 __all__ = ["main"]
 
 Item = TypeVar("Item")
-Json = Annotated[bool, tyro.conf.arg(name="json")]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """Which problems.
-
-    Attributes:
-        split: part of the data set; its first if not given.
-        limit: at most this many problems.
-        filter: conditions such as "difficulty<0.5 tag=dp".
-        skip_bad: write bad rows with their reasons to this file and go on.
-        options: the data set's own options as NAME=VALUE, such as seed=3.
-    """
-
-    split: str | None = None
-    limit: int | None = None
-    filter: str | None = None
-    skip_bad: str | None = None
-    options: tuple[str, ...] = ()
-
-    def load(self, path: str) -> ProblemSet:
-        """Return the chosen problems of a data set, file or package."""
-        named = dict(_option(text) for text in self.options)
-        return load(path, split=self.split, limit=self.limit, filter=self.filter, skip_bad=self.skip_bad, **named)
 
 
 @dataclass(frozen=True)
@@ -72,7 +48,7 @@ class Show:
 
     path: tyro.conf.Positional[str]
     id: tyro.conf.Positional[str | None] = None
-    choice: tyro.conf.OmitArgPrefixes[Choice] = Choice()
+    choice: tyro.conf.OmitArgPrefixes[Choice] = ALL
     private: bool = False
     as_json: Json = False
 
@@ -95,7 +71,7 @@ class Validate:
     """
 
     path: tyro.conf.Positional[str]
-    choice: tyro.conf.OmitArgPrefixes[Choice] = Choice()
+    choice: tyro.conf.OmitArgPrefixes[Choice] = ALL
     fix: str | None = None
     solutions: int = 3
     sandbox: str = "local"
@@ -115,7 +91,7 @@ class Convert:
 
     path: tyro.conf.Positional[str]
     target: tyro.conf.Positional[str]
-    choice: tyro.conf.OmitArgPrefixes[Choice] = Choice()
+    choice: tyro.conf.OmitArgPrefixes[Choice] = ALL
 
 
 @dataclass(frozen=True)
@@ -129,7 +105,7 @@ class Stats:
     """
 
     path: tyro.conf.Positional[str]
-    choice: tyro.conf.OmitArgPrefixes[Choice] = Choice()
+    choice: tyro.conf.OmitArgPrefixes[Choice] = ALL
     as_json: Json = False
 
 
@@ -139,11 +115,13 @@ Command = (
     | Annotated[Validate, tyro.conf.subcommand("validate")]
     | Annotated[Convert, tyro.conf.subcommand("convert")]
     | Annotated[Stats, tyro.conf.subcommand("stats")]
+    | Annotated[Generate, tyro.conf.subcommand("generate")]
+    | Annotated[Overlaps, tyro.conf.subcommand("overlaps")]
 )
 
 
 def main(command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Command]]) -> int:
-    """List, show, validate, convert and count problems.
+    """List, show, validate, convert and count problems, make tests for them, find those that are there twice.
 
     Example: codeenv problems validate humaneval --limit 20
     """
@@ -158,6 +136,10 @@ def main(command: tyro.conf.OmitSubcommandPrefixes[tyro.conf.OmitArgPrefixes[Com
             return _convert(command)
         case Stats():
             return _stats(command)
+        case Generate():
+            return generate(command)
+        case Overlaps():
+            return overlaps(command)
 
 
 def _list(command: List) -> int:
@@ -307,16 +289,6 @@ def _test_text(problem: Problem, test: object) -> str:
 
 def _cut(text: str, limit: int = 2000) -> str:
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
-
-
-def _option(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise CodeenvError(f"the option {text!r} has no value; write NAME=VALUE")
-    try:
-        return name, json.loads(value)
-    except json.JSONDecodeError:
-        return name, value
 
 
 def _tracked(items: Iterable[Item], total: int, unit: str) -> Iterator[Item]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from codeenv.curation.findings import Finding, static_findings
 from codeenv.curation.second_run import reseeded
 from codeenv.judge import Judge, JudgeRequest, Report, Verdict
+from codeenv.problems.groups import kept
 from codeenv.problems.problem import Problem
 
 __all__ = ["Validation", "repair", "validate"]
@@ -59,7 +60,9 @@ def validate(problems: Iterable[Problem], judge: Judge, solutions: int = 3) -> I
             ):
                 for index, source in enumerate(sources):
                     for run in range(runs):
-                        requests.append(JudgeRequest(problem, reseeded(source) if run else source))
+                        requests.append(
+                            JudgeRequest(problem, reseeded(source) if run and problem.language == "python" else source)
+                        )
                         owners.append((position, kind, index, run))
         reports = dict(zip(owners, judge.judge_many(requests), strict=True))
         for position, problem in enumerate(chunk):
@@ -85,7 +88,8 @@ def repair(validation: Validation) -> Problem | None:
         bad -= {f.solution for f in validation.findings if f.kind == "reference_fails" and f.test in disagreeing}
     passing = {f.solution for f in validation.findings if f.kind == "wrong_solution_passes"}
     public = tuple(test for index, test in enumerate(problem.public_tests) if index not in dropped)
-    private = tuple(test for index, test in enumerate(problem.private_tests) if index + count not in dropped)
+    staying = [index for index in range(len(problem.private_tests)) if index + count not in dropped]
+    private = tuple(problem.private_tests[index] for index in staying)
     correct = tuple(text for index, text in enumerate(problem.correct_solutions) if index not in bad)
     if not private or (problem.correct_solutions and not correct):
         return None
@@ -93,6 +97,7 @@ def repair(validation: Validation) -> Problem | None:
         problem,
         public_tests=public,
         private_tests=private,
+        groups=kept(problem.groups, staying),
         correct_solutions=correct,
         incorrect_solutions=tuple(text for index, text in enumerate(problem.incorrect_solutions) if index not in passing),
     )

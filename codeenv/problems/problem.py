@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
 
 from codeenv.errors import CodeenvError
+from codeenv.problems.groups import Group
 from codeenv.problems.languages import LANGUAGES, language_of
 from codeenv.problems.plain import PlainDataError, from_json, to_json
 
@@ -187,6 +188,7 @@ class Problem:
         tags, source, license: provenance.
         correct_solutions: known right programs.
         incorrect_solutions: known wrong programs.
+        groups: groups of private tests with their scores, for partial points; the verdict does not depend on them.
         language: language of submissions, a name of `codeenv.problems.languages`; other than Python in stdio mode only.
     """
 
@@ -206,6 +208,7 @@ class Problem:
     correct_solutions: tuple[str, ...] = ()
     incorrect_solutions: tuple[str, ...] = ()
     language: str = "python"
+    groups: tuple[Group, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.id, str) or not self.id:
@@ -271,6 +274,12 @@ class Problem:
             rows = values.get(name, ())
             _require(where, name, rows, (list, tuple))
             values[name] = tuple(_test_from_dict(f"{where}: {name}[{index}]", test) for index, test in enumerate(rows))
+        groups = values.get("groups", ())
+        _require(where, "groups", groups, (list, tuple))
+        try:
+            values["groups"] = tuple(Group.from_dict(group, len(values["private_tests"])) for group in groups)
+        except ValueError as error:
+            raise ProblemError(f"{where}: a group {error}") from None
         for name, kind in (("limits", Limits), ("checker", Checker)):
             if name in values:
                 values[name] = _part_from_dict(where, name, kind, values[name])
@@ -295,6 +304,7 @@ class Problem:
             "correct_solutions": list(self.correct_solutions),
             "incorrect_solutions": list(self.incorrect_solutions),
             **({"language": self.language} if self.language != "python" else {}),
+            **({"groups": [group.to_dict() for group in self.groups]} if self.groups else {}),
         }
 
     def tests(self, which: Literal["public", "private", "all"]) -> tuple[Test, ...]:

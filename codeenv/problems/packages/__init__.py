@@ -5,7 +5,7 @@
 them.
 """
 
+from codeenv.problems.groups import Group, score
 from codeenv.problems.packages.reader import Package, load_packages, read_package
-from codeenv.problems.packages.testdata import Group, score
 
 __all__ = ["Group", "Package", "load_packages", "read_package", "score"]

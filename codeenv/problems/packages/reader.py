@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from codeenv.problems.groups import Group
 from codeenv.problems.languages import LANGUAGES, language_of
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.packages.metadata import Metadata, read_metadata
 from codeenv.problems.packages.statement import find_statement
 from codeenv.problems.packages.submissions import Submission, read_submissions
-from codeenv.problems.packages.testdata import Case, Group, read_cases, read_groups, sample_cases
+from codeenv.problems.packages.testdata import Case, read_cases, read_groups, sample_cases
 from codeenv.problems.packages.validators import checker_of
 from codeenv.problems.problem import Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
@@ -108,6 +110,7 @@ def read_package(path: Path, name: str | None = None, language: str = "python") 
         correct_solutions=tuple(known.source for known in own if known.accepted),
         incorrect_solutions=tuple(known.source for known in own if known.accepted is False),
         language=language,
+        groups=groups if secret and any(math.isfinite(group.max_score) for group in groups) else (),
     )
     names = tuple(case.name.removeprefix("data/") for case in [*samples, *private])
     return Package(problem, groups, submissions, metadata, names)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from codeenv.problems.groups import Group
 from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.packages.metadata import flag_list, read_yaml
 from codeenv.problems.problem import ProblemError, StdioTest
 
-__all__ = ["Case", "Group", "read_cases", "read_groups", "sample_cases", "score"]
+__all__ = ["Case", "read_cases", "read_groups", "sample_cases"]
 
 _GROUP_FILES = ("testdata.yaml", "test_group.yaml")
 
@@ -23,25 +24,6 @@ class Case:
 
     name: str
     test: StdioTest
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A test group of `data/secret`.
-
-    Attributes:
-        name: its folder, such as `data/secret/subtask1`.
-        max_score: what it is worth if every case is accepted; infinite if the package sets no bound.
-        mode: `min` or `first_error` (all cases must pass for the score), `sum` (each case counts equally).
-        cases: indices into the private tests.
-        flags: validator flags of the group.
-    """
-
-    name: str
-    max_score: float
-    mode: str
-    cases: tuple[int, ...]
-    flags: tuple[str, ...]
 
 
 def sample_cases(files: PackageFiles) -> list[Case]:
@@ -86,22 +68,6 @@ def read_groups(files: PackageFiles, cases: Sequence[Case]) -> tuple[Group, ...]
         settings = _settings(files, folder)
         groups.append(Group(folder, _max_score(settings), _mode(settings), tuple(indices), flag_list(_validator_flags(settings))))
     return tuple(groups)
-
-
-def score(groups: Sequence[Group], passed: Sequence[bool]) -> float:
-    """Return the score of a scoring problem from whether each private test passed.
-
-    A group that sets no bound counts 1 for all of its cases.
-
-    >>> score([Group("a", 30.0, "min", (0, 1), ()), Group("b", 70.0, "sum", (2, 3), ())], [True, True, True, False])
-    65.0
-    """
-    total = 0.0
-    for group in groups:
-        worth = group.max_score if math.isfinite(group.max_score) else 1.0
-        right = sum(passed[index] for index in group.cases)
-        total += worth * right / len(group.cases) if group.mode == "sum" else worth * (right == len(group.cases))
-    return total
 
 
 def _settings(files: PackageFiles, folder: str) -> dict[str, Any]:
