@@ -76,6 +76,8 @@ class TurnSampler:
         stop_ids: tokens that end a response.
         sampling: how tokens are drawn.
         generator: the source of randomness, on the model's device.
+        streams: a generator of its own for each conversation, so that what it is told does not depend on the others of its
+            batch; `None` draws from `generator`.
     """
 
     def __init__(
@@ -85,12 +87,14 @@ class TurnSampler:
         stop_ids: frozenset[int],
         sampling: Sampling,
         generator: torch.Generator,
+        streams: Sequence[torch.Generator] | None = None,
     ) -> None:
         self._model = model
         self._conversations = conversations
         self._stop = stop_ids
         self._sampling = sampling
         self._generator = generator
+        self._streams = streams
         self._blocks: list[_Block] = []
         self._seen = [0] * len(conversations)
         self._begun = False
@@ -112,9 +116,13 @@ class TurnSampler:
         finish: dict[int, str] = {}
         parked: list[_Block] = []
         pending = [self._conversations[index].ids[self._seen[index] :] for index in room]
+        drawn = {} if self._streams is None else {
+            index: torch.rand(budget[index], generator=self._streams[index]).tolist() for index in room
+        }  # fmt: skip
         while True:
             logits = self._forward(block, pending)
-            tokens, logprobs = self._draw(logits)
+            places = [drawn[index][min(len(written[index][0]), budget[index] - 1)] for index in block.rows] if drawn else None
+            tokens, logprobs = self._draw(logits, places)
             pending = []
             live: list[int] = []
             for position, (index, token, logprob) in enumerate(zip(block.rows, tokens.tolist(), logprobs.tolist(), strict=True)):
@@ -192,8 +200,13 @@ class TurnSampler:
         logits: Tensor = output.logits[:, -1].float()
         return logits
 
-    def _draw(self, logits: Tensor) -> tuple[Tensor, Tensor]:
-        """Draw one token per row; return the tokens and their log-probabilities under the distribution drawn from."""
+    def _draw(self, logits: Tensor, places: Sequence[float] | None = None) -> tuple[Tensor, Tensor]:
+        """Draw one token per row; return the tokens and their log-probabilities under the distribution drawn from.
+
+        Args:
+            logits: (rows, vocabulary).
+            places: where in the cumulative distribution of each row its token is, 0.0 to 1.0; `None` draws at random.
+        """
         if self._sampling.temperature == 0.0:
             tokens = logits.argmax(dim=-1)
             return tokens, torch.zeros_like(tokens, dtype=torch.float)
@@ -201,15 +214,23 @@ class TurnSampler:
         if top_p < 1.0 and (likeliest := _likeliest(scores, top_p)) is not None:
             values, ids = likeliest
             logprobs = _truncated(values, values.exp().cumsum(dim=-1) - values.exp(), top_p)
-            choice = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
+            choice = self._choose(logprobs, places)
             return ids.gather(1, choice)[:, 0], logprobs.gather(1, choice)[:, 0]
         logprobs = torch.log_softmax(scores, dim=-1)
         if top_p < 1.0:
             ordered, order = logprobs.sort(dim=-1, descending=True)
             before = torch.zeros_like(logprobs).scatter(1, order, ordered.exp().cumsum(dim=-1) - ordered.exp())
             logprobs = _truncated(logprobs, before, top_p)
-        tokens = torch.multinomial(logprobs.exp(), 1, generator=self._generator)
+        tokens = self._choose(logprobs, places)
         return tokens[:, 0], logprobs.gather(1, tokens)[:, 0]
+
+    def _choose(self, logprobs: Tensor, places: Sequence[float] | None) -> Tensor:
+        """Return the position of one entry of each row, (rows, 1), drawn by its log-probability or at its place."""
+        if places is None:
+            return torch.multinomial(logprobs.exp(), 1, generator=self._generator)
+        mass = logprobs.double().exp().cumsum(dim=-1)
+        wanted = torch.tensor(places, dtype=torch.double, device=mass.device)[:, None] * mass[:, -1:]
+        return torch.searchsorted(mass, wanted, right=True).clamp(max=mass.shape[1] - 1)
 
 
 def _likeliest(scores: Tensor, top_p: float) -> tuple[Tensor, Tensor] | None:

@@ -8,11 +8,13 @@ from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.alignment.learner import MixedLearner
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import TrainConfig
 from codeenv.agents.rlef.trainer import Learner
 from codeenv.agents.stepcoder.masking import Masking
 from codeenv.agents.trace_head.auxiliary import Auxiliary
+from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.prediction import ItemBuilder, PredictionScorer
 from codeenv.prediction.released import ReleasedBuilder
@@ -21,11 +23,26 @@ from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig
 __all__ = ["build_learner"]
 
 
-def build_learner(config: TrainConfig, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, judge: Judge) -> Learner:
-    """Return the learner that the settings ask for."""
+def build_learner(
+    config: TrainConfig,
+    policy: PreTrainedModel,
+    critic: Critic,
+    chat: ChatFormat,
+    judge: Judge,
+    devices: Devices | None = None,
+) -> Learner:
+    """Return the learner that the settings ask for.
+
+    Raises:
+        CodeenvError: alignment, the trace head or masks are asked for in several processes.
+    """
     aligned, head, masked = config.alignment.fraction > 0, config.trace_head.mode != "off", config.mask.mode != "off"
     if not (aligned or head or masked):
-        return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed)
+        return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed, devices)
+    if config.rlef.staleness:
+        raise CodeenvError("alignment, trace_head and mask need each collection before the next; set rlef.staleness to 0")
+    if config.accelerate:
+        raise CodeenvError("alignment, trace_head and mask learn in one process on the processor; set accelerate to false")
     if aligned and config.rlef.critic_level == "turn":
         critic = _of_kinds(critic)
     return MixedLearner(

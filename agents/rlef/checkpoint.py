@@ -1,4 +1,5 @@
 """Checkpoints: everything a run needs to go on with the same numbers, written so that a kill leaves the old or the new one.
+Tensors are whole, whatever the number of processes; process 0 writes.
 
 config.json                the settings
 reference/                 the initial policy and its tokenizer, written once: the KL reference
@@ -25,10 +26,13 @@ __all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint", "save_mode
 
 def save_model(learner: Learner, folder: Path) -> None:
     """Write the policy and its tokenizer in Hugging Face form; the folder appears when it is whole."""
+    state = learner.devices.whole(learner.policy.state_dict())
+    if learner.devices.rank:
+        return
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
-    learner.policy.save_pretrained(part)
+    learner.policy.save_pretrained(part, state_dict=state)
     learner.chat.tokenizer.save_pretrained(part)
     _publish(part, folder)
 
@@ -43,20 +47,23 @@ def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: in
         keep: most checkpoints that stay.
     """
     folder = run / "checkpoints" / f"{learner.iteration:06d}"
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    whole = learner.devices.whole
     state = {
         "iteration": learner.iteration,
-        "policy": learner.policy.state_dict(),
-        "critic": learner.critic.state_dict(),
-        "policy_optimizer": learner.policy_optimizer.state_dict(),
-        "critic_optimizer": learner.critic_optimizer.state_dict(),
+        "policy": whole(learner.policy.state_dict()),
+        "critic": whole(learner.critic.state_dict()),
+        "policy_optimizer": whole(learner.policy_optimizer.state_dict()),
+        "critic_optimizer": whole(learner.critic_optimizer.state_dict()),
         "generator": learner.generator.get_state(),
         "torch_random": torch.get_rng_state(),
         "more": learner.more_state(),
         "extra": json.dumps(extra),
     }
+    if learner.devices.rank:
+        return folder
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
     try:
         with (part / "state.pt").open("wb") as file:
             torch.save(state, file)
@@ -86,14 +93,14 @@ def load_checkpoint(learner: Learner, folder: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        learner.policy.load_state_dict(state["policy"])
-        learner.critic.load_state_dict(state["critic"])
+        learner.devices.load(learner.policy, state["policy"])
+        learner.devices.load(learner.critic, state["critic"])
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         where = str(folder)
         raise CodeenvError(f"cannot read the checkpoint {where!r}: {reason}; delete it to go on from the one before") from None
-    learner.policy_optimizer.load_state_dict(state["policy_optimizer"])
-    learner.critic_optimizer.load_state_dict(state["critic_optimizer"])
+    learner.devices.load_optimizer(learner.policy_optimizer, state["policy_optimizer"])
+    learner.devices.load_optimizer(learner.critic_optimizer, state["critic_optimizer"])
     learner.generator.set_state(state["generator"])
     torch.set_rng_state(state["torch_random"])
     learner.load_more_state(state.get("more", {}))

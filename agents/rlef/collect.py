@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -18,7 +19,7 @@ from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.rollout.conversation import feedback_message
 
-__all__ = ["Collection", "Played", "collect"]
+__all__ = ["Collection", "Played", "PlayedRecord", "collect"]
 
 
 @dataclass(slots=True)
@@ -42,19 +43,46 @@ class Played:
     def solved(self) -> bool:
         return bool(self.episode.turns and self.episode.turns[-1].outcome.solved)
 
+    @property
+    def problem_id(self) -> str:
+        return self.episode.problem.id
+
+    @property
+    def valid(self) -> list[bool]:
+        """Whether the program of each turn compiled."""
+        return [turn.outcome.valid for turn in self.episode.turns]
+
+
+@dataclass(slots=True)
+class PlayedRecord:
+    """What a learner needs of an episode that another process played."""
+
+    conversation: TokenConversation
+    rewards: list[float]
+    solved: bool
+    problem_id: str
+    valid: list[bool]
+
+    @classmethod
+    def of(cls, one: Played | PlayedRecord) -> PlayedRecord:
+        """Return the record of an episode."""
+        return cls(one.conversation, one.rewards, one.solved, one.problem_id, one.valid)
+
 
 @dataclass(slots=True)
 class Collection:
     """Episodes of one collection, and where the time went.
 
     Attributes:
-        played: the finished episodes.
+        played: the finished episodes; those of other processes are records without the environment's part.
+        places: the place of each among the problems that were asked.
         judge_errors: episodes that the judge could not judge; they are left out of `played`.
         generation_s, judge_s: wall seconds.
         generation_cpu_s, judge_cpu_s: CPU seconds of this process.
     """
 
-    played: list[Played] = field(default_factory=list)
+    played: list[Any] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
     judge_errors: int = 0
     generation_s: float = 0.0
     judge_s: float = 0.0
@@ -63,12 +91,12 @@ class Collection:
 
     @property
     def solve_rate(self) -> float:
-        return sum(one.solved for one in self.played) / max(1, len(self.played))
+        return float(sum(one.solved for one in self.played) / max(1, len(self.played)))
 
     @property
     def samples(self) -> int:
         """Number of responses."""
-        return sum(len(one.episode.turns) for one in self.played)
+        return sum(len(one.rewards) for one in self.played)
 
 
 def collect(
@@ -81,12 +109,14 @@ def collect(
     generator: torch.Generator,
     independent: bool = False,
     shown: Sequence[int] = (),
+    seeds: Sequence[int] | None = None,
 ) -> Collection:
     """Play one episode on each problem.
 
     Args:
         independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same
             budget, of which the first that passes the public tests is the answer.
+        seeds: of each episode's own generator; `None` draws all tokens of a step from `generator`, which is faster.
         shown: tokens of solved dialogues to put before each problem (few-shot prompting).
     """
     collection = Collection()
@@ -94,7 +124,8 @@ def collect(
     texts = [observation["problem"] for observation in batch.observations]
     openings = [[*shown, *chat.follow_up(text, stopped=True)] if shown else chat.opening(text) for text in texts]
     conversations = [_opened(opening) for opening in openings]
-    sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator)
+    streams = None if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
+    sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
     while live := batch.live:
         wall, cpu = time.perf_counter(), time.process_time()
         sampler.respond(live)
@@ -108,16 +139,17 @@ def collect(
         if independent:
             for index in batch.live:
                 conversations[index] = _opened(openings[index])
-            sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator)
+            sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
             continue
         for index in batch.live:
             seen = steps[index].observation
             stopped = conversations[index].spans[-1].finish == "stop"
             conversations[index].add_environment(chat.follow_up(feedback_message(seen["feedback"], seen["trace"]), stopped))
-    for episode, conversation in zip(batch.episodes, conversations, strict=True):
+    for place, (episode, conversation) in enumerate(zip(batch.episodes, conversations, strict=True)):
         if episode.truncated:
             collection.judge_errors += 1
         else:
+            collection.places.append(place)
             collection.played.append(Played(episode, conversation))
     return collection
 

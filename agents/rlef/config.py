@@ -40,6 +40,8 @@ class RLEFConfig:
         gamma: discount of one turn; the paper's is 1.
         gae_lambda: lambda of the generalised advantage over turns; 1 is the Monte-Carlo return of the paper. Below 1 it needs
             the turn-level critic.
+        staleness: most iterations by which the policy that plays a collection may be older than the one that learns from it;
+            above 0, collections are played in a thread while the learner updates.
         normalise_advantages: to mean 0 and standard deviation 1 over the turns of the collection (scope open).
         max_grad_norm: of either network (open).
         temperature, top_p: of the sampler.
@@ -69,6 +71,7 @@ class RLEFConfig:
     kl_coefficient: float = 0.05
     gamma: float = 1.0
     gae_lambda: float = 1.0
+    staleness: int = 0
     normalise_advantages: bool = True
     max_grad_norm: float = 1.0
     temperature: float = 1.0
@@ -106,7 +109,12 @@ class RLEFConfig:
                 f"gae_lambda is {self.gae_lambda!r}, which needs the turn-level critic; set algorithm to 'rlef' and critic_level "
                 "to 'turn', or gae_lambda to 1.0"
             )
-        for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations"):
+        if self.staleness > 0 and not (self.recompute_logprobs and ALGORITHMS[self.algorithm].stale):
+            raise CodeenvError(
+                f"staleness is {self.staleness}, which needs the factor for tokens of an older policy; set algorithm to 'rlef' "
+                "and recompute_logprobs to true, or staleness to 0"
+            )
+        for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations", "staleness"):
             if getattr(self, name) < 0:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number of at least 0")
 

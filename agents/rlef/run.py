@@ -19,7 +19,7 @@ from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_po
 from codeenv.agents.lm.scoring import Critic
 from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, save_model
-from codeenv.agents.rlef.collect import Collection, collect
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
 from codeenv.agents.rlef.sft import train_supervised
@@ -32,6 +32,8 @@ from codeenv.rollout.folder import JsonlWriter
 
 __all__ = ["TrainingRun", "check_guards", "open_judge"]
 
+_VALIDATION = 1_000_002
+"""Number of the collection that is played to validate; no iteration has it."""
 _TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
 _RECORDED = 64
 """Most episodes that are recorded with the trace head's predictions."""
@@ -42,6 +44,14 @@ def open_judge(config: TrainConfig) -> Judge:
     if config.problems in FAMILIES:
         return Judge(workers=config.workers, isolation="batch", cache=ExecutionCache(inputs=FAMILIES[config.problems].inputs))
     return Judge(workers=config.workers)
+
+
+def _devices(config: TrainConfig) -> Devices:
+    if not config.accelerate:
+        return Devices()
+    from codeenv.agents.rlef.accelerated import AcceleratedDevices
+
+    return AcceleratedDevices()
 
 
 def check_guards(metrics: Metrics, guards: GuardConfig) -> None:
@@ -108,10 +118,15 @@ class TrainingRun:
         say = on_event or (lambda sentence: None)
         torch.set_num_threads(config.threads)
         self._train, self._validation = self._problem_sets()
-        checkpoint = self._prepare(resume)
-        if not (folder / "reference").exists():
-            say("building the policy")
-            self._save_reference(*self._initial_policy(say))
+        devices = _devices(config)
+        self.main = devices.rank == 0
+        if self.main:
+            self._prepare(resume)
+            if not (folder / "reference").exists():
+                say("building the policy")
+                self._save_reference(*self._initial_policy(say))
+        devices.wait()
+        checkpoint = latest_checkpoint(folder) if resume else None
         chat = chat_format(load_tokenizer(str(folder / "reference")))
         policy = load_policy(str(folder / "reference"), config.model.dtype)
         if config.model.lora_rank or config.model.gradient_checkpointing:
@@ -125,13 +140,13 @@ class TrainingRun:
                 f"the critic knows {critic.trunk.config.vocab_size} tokens and the tokenizer has {len(chat.tokenizer)}; "
                 "choose a critic of the policy's family"
             )
-        self.learner = build_learner(config, policy, critic, chat, judge)
+        self.learner = build_learner(config, policy, critic, chat, judge, devices)
         if checkpoint is not None:
             self.best = float(load_checkpoint(self.learner, checkpoint)["best"])
             say(f"resuming after iteration {self.learner.iteration}")
         self._rewind_metrics()
-        self._rows = JsonlWriter(folder / "metrics.jsonl")
-        self._board = self._open_board()
+        self._rows = JsonlWriter(folder / "metrics.jsonl") if self.main else None
+        self._board = self._open_board() if self.main else None
 
     def train(self, on_iteration: Callable[[Metrics], None] | None = None) -> None:
         """Train to the last iteration. However it ends, the state between two iterations is kept.
@@ -165,7 +180,7 @@ class TrainingRun:
         Returns:
             Whether a checkpoint was written; if not, the newest one there is is older.
         """
-        whole = self.learner.rewind()
+        whole = self.learner.rewind() and self.learner.devices.count == 1  # others may be somewhere else
         saved = whole and len(self.metrics) == self.learner.iteration
         if saved:
             self.checkpoint()
@@ -178,8 +193,10 @@ class TrainingRun:
         return save_checkpoint(self.learner, self.folder, {"best": self.best}, self.config.keep)
 
     def close(self) -> None:
-        """Close the metrics."""
-        self._rows.close()
+        """Close the metrics, and stop what is played ahead."""
+        self.learner.close()
+        if self._rows is not None:
+            self._rows.close()
         if self._board is not None:
             self._board.close()
 
@@ -211,7 +228,7 @@ class TrainingRun:
         """Play the validation problems, keep the policy if it is the best so far, and return its solve rate."""
         config, learner, problems = self.config, self.learner, self._validation_problems()
         generator = torch.Generator(learner.device).manual_seed(config.seed)
-        found: Collection = collect(learner.policy, learner.chat, problems, self.judge, learner.env, learner.sampling, generator)
+        found = learner.play(problems, self.judge, generator, _VALIDATION)
         if found.solve_rate > self.best:
             self.best = found.solve_rate
             save_model(learner, self.folder / "best")
@@ -263,8 +280,8 @@ class TrainingRun:
 
     # The folder
 
-    def _prepare(self, resume: bool) -> Path | None:
-        """Make or check the folder; return the checkpoint to go on from."""
+    def _prepare(self, resume: bool) -> None:
+        """Make or check the folder."""
         settings = json.loads(json.dumps(dataclasses.asdict(self.config)))
         path = self.folder / "config.json"
         try:
@@ -275,7 +292,7 @@ class TrainingRun:
                 part = path.with_suffix(".part")
                 part.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
                 part.replace(path)
-                return None
+                return
             old = json.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise CodeenvError(f"cannot write the run {str(self.folder)!r}: {error.strerror}; choose another --out") from None
@@ -283,7 +300,6 @@ class TrainingRun:
             raise CodeenvError(f"{str(self.folder)!r} already holds a training run; use --resume, or choose another --out")
         if difference := _first_difference(old, settings):
             raise CodeenvError(f"the run in {str(self.folder)!r} has {difference}; resume it with the same settings")
-        return latest_checkpoint(self.folder)
 
     def _rewind_metrics(self) -> None:
         """Keep the rows of `metrics.jsonl` up to the state at hand; later ones are made again."""
@@ -292,6 +308,8 @@ class TrainingRun:
             return
         lines = path.read_text(encoding="utf-8").splitlines()[: self.learner.iteration]
         self.metrics = [json.loads(line) for line in lines]
+        if not self.main:
+            return
         part = path.with_suffix(".part")
         part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
         part.replace(path)
@@ -299,7 +317,8 @@ class TrainingRun:
     def _write(self, metrics: Metrics) -> None:
         self.metrics.append(metrics)
         finite = {name: value if np.isfinite(value) else None for name, value in metrics.items()}
-        self._rows.append(finite)
+        if self._rows is not None:
+            self._rows.append(finite)
         if self._board is not None:
             for name, value in metrics.items():
                 self._board.add_scalar(name, value, int(metrics["iteration"]))

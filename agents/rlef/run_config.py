@@ -108,6 +108,7 @@ class TrainConfig:
         seed: decides everything but times.
         threads: of torch.
         workers: judge workers.
+        accelerate: learn on accelerate's devices: a GPU, or the processes of `accelerate launch`.
         tensorboard: also write metrics for TensorBoard.
     """
 
@@ -129,6 +130,7 @@ class TrainConfig:
     seed: int = 0
     threads: int = 1
     workers: int = 2
+    accelerate: bool = False
     tensorboard: bool = False
 
     def __post_init__(self) -> None:

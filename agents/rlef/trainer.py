@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,9 +20,11 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
 from codeenv.agents.rlef.advantage import gae, mean_log_ratio, normalised, rewards_to_go, shaped_rewards
+from codeenv.agents.rlef.ahead import Ahead
 from codeenv.agents.rlef.algorithms import ALGORITHMS, group_baseline, normalised_over_tokens, token_rewards_to_go
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.losses import divergence_loss, policy_loss, value_loss
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.episode import EnvConfig
@@ -77,6 +79,7 @@ class Learner:
         env: the task's settings.
         config: the learner's settings.
         seed: of sampling and of the order of minibatches.
+        devices: where the work is done; by default in this process, where the policy is.
 
     Attributes:
         iteration: finished iterations.
@@ -84,12 +87,23 @@ class Learner:
     """
 
     def __init__(
-        self, policy: PreTrainedModel, critic: Critic, chat: ChatFormat, env: EnvConfig, config: RLEFConfig, seed: int
+        self,
+        policy: PreTrainedModel,
+        critic: Critic,
+        chat: ChatFormat,
+        env: EnvConfig,
+        config: RLEFConfig,
+        seed: int,
+        devices: Devices | None = None,
     ) -> None:
         check_head(policy)
-        self.policy = policy
-        self.critic = critic
-        self.reference = copy.deepcopy(policy).eval().requires_grad_(False)
+        self.devices = devices or Devices()
+        self.reference = self.devices.place(copy.deepcopy(policy).eval().requires_grad_(False))
+        self.policy = self.devices.place(policy)
+        self.critic = self.devices.place(critic)
+        self._seed = seed
+        self._ahead: Ahead | None = None
+        self._behind: list[dict[str, Any]] = []
         self.chat = chat
         self.env = env
         self.config = config
@@ -97,7 +111,7 @@ class Learner:
         self.with_critic = self.method.baseline == "critic"
         self.iteration = 0
         self.phase: Literal["between", "collecting", "updating"] = "between"
-        self.device = policy.device
+        self.device = self.devices.device_of(policy)
         self.sampling = config.sampling()
         self.generator = torch.Generator(self.device).manual_seed(seed)
         self.policy_optimizer = self._optimizer(policy, config.learning_rate)
@@ -130,8 +144,47 @@ class Learner:
     def _collect(self, problems: ProblemSource, judge: Judge) -> Collection:
         """Return the collection of this iteration."""
         group = self.config.group
-        chosen = [problem for problem in problems(self.iteration, self.config.episodes // group) for _ in range(group)]
-        return collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
+
+        def chosen(number: int) -> list[Problem]:
+            return [problem for problem in problems(number, self.config.episodes // group) for _ in range(group)]
+
+        if not self.config.staleness:
+            return self.play(chosen(self.iteration), judge, self.generator, self.iteration)
+
+        def ahead(policy: PreTrainedModel, number: int) -> Collection:
+            generator = torch.Generator(self.device).manual_seed(self._seed * 1_000_003 + number)
+            return self._play_share(policy, chosen(number), judge, generator, number)
+
+        if self._ahead is None:
+            self._ahead = Ahead(ahead, self.config.staleness)
+            self._ahead.load(self._behind, self.devices.sampler(self.policy))
+        found = self._ahead.take(self.devices.sampler(self.policy), self.iteration, self.config.iterations - 1)
+        return self.devices.gather(found)
+
+    def close(self) -> None:
+        """Stop playing ahead."""
+        if self._ahead is not None:
+            self._ahead.close()
+
+    def play(self, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int) -> Collection:
+        """Play one episode on each problem, this process its share of them, and return those of all.
+
+        Args:
+            number: of the collection; with the seed it decides the tokens of episodes that have streams of their own.
+        """
+        if self._ahead is not None:
+            self._ahead.wait()  # one collection at a time has the judge
+        model = self.devices.sampler(self.policy)
+        return self.devices.gather(self._play_share(model, problems, judge, generator, number))
+
+    def _play_share(
+        self, model: PreTrainedModel, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int
+    ) -> Collection:
+        """Play this process's share of the episodes."""
+        own = self.devices.own(range(len(problems)))
+        seeds = [(self._seed * 1_000_003 + number) * 1_000_003 + place for place in own] if self.devices.streams else None
+        mine = [problems[place] for place in own]
+        return collect(model, self.chat, mine, judge, self.env, self.sampling, generator, seeds=seeds)
 
     def learn(self, collection: Collection) -> Metrics:
         """Update policy and critic on a collection.
@@ -145,7 +198,7 @@ class Learner:
             raise TrainingStopped(f"iteration {self.iteration} has nothing to learn from: {reason}; see codeenv doctor")
         table = build_turns(collection.played, self.device)
         places: dict[str, int] = {}
-        group = [places.setdefault(one.episode.problem.id, len(places)) for one in collection.played]
+        group = [places.setdefault(one.problem_id, len(places)) for one in collection.played]
         self._group = torch.tensor(group, device=self.device)
         targets = self.targets(table)
         metrics = collection_metrics(self.iteration, collection, table, targets)
@@ -172,15 +225,18 @@ class Learner:
         self.policy.eval()
         self.critic.eval()
         config = self.config
-        old = table.behaviour.clone()
+        old = torch.zeros_like(table.behaviour) if config.recompute_logprobs else table.behaviour.clone()
         reference = torch.zeros(table.tokens, device=self.device)
         values = torch.zeros(table.tokens if config.critic_level == "token" else table.turns, device=self.device)
-        for chunk in table.chunks(range(len(table.conversations)), config.micro_batch):
-            reference[chunk.tokens] = response_logprobs(self.reference, chunk.batch, config.temperature)[0]
+        for chunk, weight in self._chunks(table, range(len(table.conversations))):
+            reference[chunk.tokens] += weight * response_logprobs(self.reference, chunk.batch, config.temperature)[0]
             if self.with_critic:
-                values[self._valued(chunk)] = self._values(chunk)
+                values[self._valued(chunk)] += weight * self._values(chunk)
             if config.recompute_logprobs:
-                old[chunk.tokens] = response_logprobs(self.policy, chunk.batch, config.temperature)[0]
+                old[chunk.tokens] += weight * response_logprobs(self.policy, chunk.batch, config.temperature)[0]
+        reference, values = self.devices.add(reference), self.devices.add(values)
+        if config.recompute_logprobs:
+            old = self.devices.add(old)
         log_ratio = mean_log_ratio(old, reference, table.token_turn, table.turns)
         if self.method.baseline != "critic":
             return self._without_critic(table, old, reference, log_ratio)
@@ -219,10 +275,11 @@ class Learner:
 
     def more_state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside networks, optimisers and random states: tensors, texts and numbers."""
-        return {}
+        return {} if self._ahead is None else {"ahead": self._ahead.state()}
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """Take what `more_state` returned."""
+        self._behind = list(state.get("ahead", []))
 
     def _values(self, chunk: Chunk) -> Tensor:
         """Return the critic's value of each turn of a chunk, or of each sampled token."""
@@ -255,6 +312,14 @@ class Learner:
             return len(episodes) * self.config.max_response_tokens * self.env.turn_limit
         return sum(table.token_start[index + 1] - table.token_start[index] for index in episodes)
 
+    def _chunks(self, table: TurnTable, episodes: Sequence[int]) -> Iterator[tuple[Chunk, float]]:
+        """Yield this process's share of some episodes in chunks with weight 1, and chunks of weight 0 to keep in step."""
+        size = self.config.micro_batch
+        for chunk in table.chunks(self.devices.own(episodes), size):
+            yield chunk, 1.0
+        for _ in range(self.devices.fillers(episodes, size)):
+            yield from ((chunk, 0.0) for chunk in table.chunks([episodes[0]], size))
+
     def _policy_loss(self, table: TurnTable, targets: Targets, chunk: Chunk) -> tuple[Tensor, Metrics]:
         """Return the policy loss summed over the tokens of a chunk, and other sums over its tokens."""
         logprobs, entropy = self._logprobs(table, chunk)
@@ -284,19 +349,20 @@ class Learner:
         self.critic_optimizer.zero_grad(set_to_none=True)
         self.policy.train()
         self.critic.train()
-        for chunk in table.chunks(episodes, config.micro_batch):
+        for chunk, weight in self._chunks(table, episodes):
             if self.with_critic:
                 places = self._valued(chunk)
                 returns = targets.returns[table.token_turn[places] if config.critic_level == "token" else places]
                 values = value_loss(self._values(chunk), targets.old_values[places], returns, config.value_clip)
                 count = turns if config.critic_level == "turn" else max(1, tokens)
-                (values.sum() / count).backward()
-                sums["value_loss"] += float(values.detach().sum()) / count
+                (weight * values.sum() / count).backward()
+                sums["value_loss"] += weight * float(values.detach().sum()) / count
             if with_policy:
                 loss, parts = self._policy_loss(table, targets, chunk)
-                (loss / tokens).backward()  # the mean over the whole minibatch, not over its chunks
+                (weight * loss / tokens).backward()  # the mean over the whole minibatch, not over its chunks
                 for name, value in parts.items():
-                    sums[name] = sums.get(name, 0.0) + value / tokens
+                    sums[name] = sums.get(name, 0.0) + weight * value / tokens
+        sums = self.devices.add_numbers(sums)
         if self.with_critic:
             sums["critic_grad_norm"] = self._apply(self.critic, self.critic_optimizer, config.critic_learning_rate)
         if with_policy:
@@ -304,7 +370,8 @@ class Learner:
         return sums
 
     def _apply(self, model: nn.Module, optimizer: torch.optim.Optimizer, peak: float | None) -> float:
-        norm = nn.utils.clip_grad_norm_(model.parameters(), self.config.max_grad_norm)
+        self.devices.add_gradients(model)
+        norm = self.devices.clip(model, self.config.max_grad_norm)
         if not torch.isfinite(norm):
             name = "policy" if model is self.policy else "critic"
             where = f"iteration {self.iteration}"
@@ -326,9 +393,8 @@ class Learner:
 
     def _optimizer(self, model: nn.Module, rate: float) -> torch.optim.AdamW:
         config = self.config
-        return torch.optim.AdamW(
-            model.parameters(), lr=rate, betas=(config.beta1, config.beta2), weight_decay=config.weight_decay
-        )
+        betas = (config.beta1, config.beta2)
+        return self.devices.optimizer(model, lr=rate, betas=betas, weight_decay=config.weight_decay)
 
 
 def collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
@@ -338,7 +404,7 @@ def collection_metrics(iteration: int, collection: Collection, table: TurnTable,
         returns = returns[table.token_turn]
     variance = float(returns.var(unbiased=False))
     explained = 1.0 - float((returns - values).var(unbiased=False)) / variance if variance > 0 else 0.0
-    invalid = [not turn.outcome.valid for one in collection.played for turn in one.episode.turns]
+    invalid = [not valid for one in collection.played for valid in one.valid]
     return {
         "iteration": iteration,
         "episodes": len(collection.played),

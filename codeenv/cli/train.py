@@ -73,10 +73,12 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
                 def show(metrics: dict[str, float]) -> None:
                     done = int(metrics["iteration"]) + 1
                     note = f"solved {metrics['solve_rate']:.3f}, kl {metrics['kl']:.3f}"
+                    interrupts.check()
+                    if run is None or not run.main:
+                        return
                     bar.update(done, note)
                     if not sys.stderr.isatty() and (done % max(1, total // 20) == 0 or done == total):
                         print(f"iteration {done}/{total}: {note}", file=sys.stderr, flush=True)
-                    interrupts.check()
 
                 run.train(show)
         except KeyboardInterrupt:
@@ -85,10 +87,11 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
         finally:
             if run is not None:
                 run.close()
-    if interrupted:
+    if run is not None and not run.main:
+        return 130 if interrupted else 0
+    if interrupted or run is None:
         _say_interrupted(run, out, saved)
         return 130
-    assert run is not None
     _page(run)
     last = run.metrics[-1]["solve_rate"] if run.metrics else float("nan")
     print(f"trained for {run.learner.iteration} iterations, solve rate at the end {last:.3f}")
