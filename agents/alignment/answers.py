@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,8 +15,9 @@ from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.collect import Played
 from codeenv.judge.verdict import Verdict
 from codeenv.prediction import Attempt, PredictionItem, PredictionScorer, Score, prompt_of
+from codeenv.prediction.repair import mutate
 
-__all__ = ["Answered", "answer_items", "attempts_of"]
+__all__ = ["Answered", "answer_items", "attempts_of", "mutated"]
 
 
 @dataclass(slots=True)
@@ -69,3 +71,16 @@ def attempts_of(played: Sequence[Played]) -> list[Attempt]:
             first = failed[0].index if failed else 0
             attempts.append(Attempt(one.episode.problem, turn.source, not failed, first, turn.reward))
     return attempts
+
+
+def mutated(attempts: Sequence[Attempt], seed: int) -> list[Attempt]:
+    """Return a copy of each attempt with one number or comparison changed, as far as it has one (CodeBoost, arXiv 2508.05242).
+
+    Whether a copy fails its tests is not known before it runs; all count as failed.
+    """
+    found = []
+    for number, attempt in enumerate(attempts):
+        source = mutate(attempt.source, seed + number)
+        if source is not None and source != attempt.source:
+            found.append(dataclasses.replace(attempt, source=source, passed=False))
+    return found

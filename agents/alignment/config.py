@@ -24,6 +24,8 @@ class AlignmentConfig:
         reward: `paper` (share of right variables) or `official` (0.1 for the format + 0.9 * share of right parts).
         strategy, buffer: see `AlignmentBuffer`.
         source: `failed` programs become items, or `passed`, or `all` (mode `ours`).
+        mutants: also make items of copies of the attempts with one number or comparison changed, which often raise (error-aware
+            prediction, after CodeBoost, arXiv 2508.05242).
         names: most variables asked in an item.
         prompt: style of the prompt in mode `ours`.
         samples: answers to one item; as many as the samples of a code prompt in GRPO, 1 in PPO.
@@ -39,6 +41,7 @@ class AlignmentConfig:
     strategy: Strategy = "recent"
     buffer: int = 20_000
     source: Literal["failed", "passed", "all"] = "failed"
+    mutants: bool = False
     names: int = 3
     prompt: Literal["plain", "compact"] = "plain"
     samples: int = 1

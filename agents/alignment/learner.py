@@ -17,7 +17,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from codeenv.agents.alignment.advantage import whitened_by_kind
-from codeenv.agents.alignment.answers import Answered, answer_items, attempts_of
+from codeenv.agents.alignment.answers import Answered, answer_items, attempts_of, mutated
 from codeenv.agents.alignment.buffer import AlignmentBuffer, quotas
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.alignment.kind_critic import KindCritic
@@ -27,6 +27,7 @@ from codeenv.agents.rlef.collect import Collection, Played, collect
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.trainer import Learner, Metrics, ProblemSource, Targets, collection_metrics
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
+from codeenv.agents.stepcoder.completion import Completion
 from codeenv.agents.stepcoder.masking import Masking
 from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.episode import EnvConfig
@@ -47,6 +48,7 @@ class MixedLearner(Learner):
         scorer: scores answers; needed with `alignment`.
         auxiliary: the trace head; `None` is off.
         masking: fine-grained token masks (StepCoder); `None` is off.
+        completion: as for `Learner`.
 
     Attributes:
         answered: the alignment answers of the last iteration.
@@ -67,8 +69,9 @@ class MixedLearner(Learner):
         scorer: PredictionScorer | None = None,
         auxiliary: Auxiliary | None = None,
         masking: Masking | None = None,
+        completion: Completion | None = None,
     ) -> None:
-        super().__init__(policy, critic, chat, env, config, seed)
+        super().__init__(policy, critic, chat, env, config, seed, completion=completion)
         if alignment is not None and (builder is None or scorer is None):
             raise CodeenvError("alignment needs a builder of items and a scorer of answers")
         self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
@@ -94,11 +97,17 @@ class MixedLearner(Learner):
         prompts = self.config.episodes // self.config.group
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
         chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.config.group)]
-        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator)
+        begins = self.completion.begin(chosen) if self.completion else ()
+        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
         self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
         metrics = self.learn_mixed(collection, self.answered, judge)
+        if self.completion:
+            metrics |= self.completion.record(collection.played)
         if self.alignment and self.builder and self.buffer is not None:
-            built = self.builder.build(attempts_of(collection.played))
+            attempts = attempts_of(collection.played)
+            if self.alignment.mutants:
+                attempts += mutated(attempts, self._seed * 1_000_003 + self.iteration)
+            built = self.builder.build(attempts)
             self.buffer.push(built.items)
             metrics |= {"align_built": len(built.items), "align_buffer": len(self.buffer)}
             metrics |= {f"align_dropped_{reason}": float(count) for reason, count in built.dropped.items()}
@@ -181,7 +190,10 @@ class MixedLearner(Learner):
 
     def more_state(self) -> dict[str, Any]:
         """Return the buffer, the frozen items, the head and what the builder remembers."""
-        state: dict[str, Any] = {"ready": self._ready, "frozen": json.dumps([item.to_dict() for item in self.frozen])}
+        state: dict[str, Any] = super().more_state() | {
+            "ready": self._ready,
+            "frozen": json.dumps([item.to_dict() for item in self.frozen]),
+        }
         if self.buffer is not None:
             state["buffer"] = json.dumps(self.buffer.to_dict())
         if self.builder is not None:
@@ -192,6 +204,7 @@ class MixedLearner(Learner):
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """Take what `more_state` returned."""
+        super().load_more_state(state)
         self._ready = bool(state.get("ready", False))
         self.frozen = [PredictionItem.from_dict(row) for row in json.loads(state.get("frozen", "[]"))]
         if self.buffer is not None and "buffer" in state:

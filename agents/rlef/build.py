@@ -12,6 +12,7 @@ from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import TrainConfig
 from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.stepcoder.completion import Completion
 from codeenv.agents.stepcoder.masking import Masking
 from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.errors import CodeenvError
@@ -37,8 +38,13 @@ def build_learner(
         CodeenvError: alignment, the trace head or masks are asked for in several processes.
     """
     aligned, head, masked = config.alignment.fraction > 0, config.trace_head.mode != "off", config.mask.mode != "off"
+    completion = Completion(config.curriculum, config.seed) if config.curriculum.mode != "off" else None
+    if completion is not None and (config.rlef.staleness or config.accelerate):
+        raise CodeenvError(
+            "the curriculum learns in one process, collection by collection; set accelerate and rlef.staleness off"
+        )
     if not (aligned or head or masked):
-        return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed, devices)
+        return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed, devices, completion)
     if config.rlef.staleness:
         raise CodeenvError("alignment, trace_head and mask need each collection before the next; set rlef.staleness to 0")
     if config.accelerate:
@@ -59,6 +65,7 @@ def build_learner(
         if head
         else None,
         masking=Masking(config.mask, config.seed) if masked else None,
+        completion=completion,
     )
 
 

@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.generation import Sampling, TurnSampler
 from codeenv.agents.lm.tokens import TokenConversation
+from codeenv.agents.stepcoder.completion import joined, with_beginning
 from codeenv.batch import EpisodeBatch
 from codeenv.episode import EnvConfig, Episode
 from codeenv.judge import Judge
@@ -29,10 +30,12 @@ class Played:
     Attributes:
         episode: the environment's record.
         conversation: the tokens; in independent sampling those of the last attempt.
+        given: the lines that the program was given to begin with, see `codeenv.agents.stepcoder.completion`.
     """
 
     episode: Episode
     conversation: TokenConversation
+    given: str = ""
 
     @property
     def rewards(self) -> list[float]:
@@ -110,6 +113,7 @@ def collect(
     independent: bool = False,
     shown: Sequence[int] = (),
     seeds: Sequence[int] | None = None,
+    begins: Sequence[str] = (),
 ) -> Collection:
     """Play one episode on each problem.
 
@@ -117,11 +121,13 @@ def collect(
         independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same
             budget, of which the first that passes the public tests is the answer.
         seeds: of each episode's own generator; `None` draws all tokens of a step from `generator`, which is faster.
+        begins: the lines that each program is given to begin with; none if empty.
         shown: tokens of solved dialogues to put before each problem (few-shot prompting).
     """
     collection = Collection()
     batch = EpisodeBatch(problems, judge, env)
-    texts = [observation["problem"] for observation in batch.observations]
+    begins = begins or [""] * len(problems)
+    texts = [with_beginning(seen["problem"], given) for seen, given in zip(batch.observations, begins, strict=True)]
     openings = [[*shown, *chat.follow_up(text, stopped=True)] if shown else chat.opening(text) for text in texts]
     conversations = [_opened(opening) for opening in openings]
     streams = None if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -129,7 +135,9 @@ def collect(
     while live := batch.live:
         wall, cpu = time.perf_counter(), time.process_time()
         sampler.respond(live)
-        responses = {index: chat.text(conversations[index].response(-1)) for index in live}
+        responses = {
+            index: joined(chat.text(conversations[index].response(-1)), begins[index], env.require_fence) for index in live
+        }
         collection.generation_s += time.perf_counter() - wall
         collection.generation_cpu_s += time.process_time() - cpu
         wall, cpu = time.perf_counter(), time.process_time()
@@ -150,7 +158,7 @@ def collect(
             collection.judge_errors += 1
         else:
             collection.places.append(place)
-            collection.played.append(Played(episode, conversation))
+            collection.played.append(Played(episode, conversation, begins[place]))
     return collection
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.sft import SFTConfig
+from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.episode import EnvConfig
@@ -99,6 +100,7 @@ class TrainConfig:
         alignment: prompts that ask for predictions, in the same batch (CodeRL+); off with `fraction: 0`.
         trace_head: the auxiliary trace head; `mode: off`.
         mask: fine-grained token masks (StepCoder); `mode: off`.
+        curriculum: episodes that begin behind a part of a known solution (StepCoder); `mode: off`.
         sft_steps: gradient steps of the miniature's supervised warm start; 0 for models that can already write programs.
         guards: when the run stops itself.
         checkpoint_every: iterations between checkpoints.
@@ -121,6 +123,7 @@ class TrainConfig:
     alignment: AlignmentConfig = field(default_factory=lambda: AlignmentConfig(fraction=0.0))
     trace_head: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(mode="off"))
     mask: MaskConfig = field(default_factory=lambda: MaskConfig(mode="off"))
+    curriculum: CurriculumConfig = field(default_factory=lambda: CurriculumConfig(mode="off"))
     sft_steps: int = 0
     guards: GuardConfig = field(default_factory=GuardConfig)
     checkpoint_every: int = 20

@@ -8,6 +8,7 @@ turn.
 from __future__ import annotations
 
 import copy
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.losses import divergence_loss, policy_loss, value_loss
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
+from codeenv.agents.stepcoder.completion import Completion
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
@@ -80,6 +82,7 @@ class Learner:
         config: the learner's settings.
         seed: of sampling and of the order of minibatches.
         devices: where the work is done; by default in this process, where the policy is.
+        completion: the curriculum of completion subtasks (StepCoder); `None` is off.
 
     Attributes:
         iteration: finished iterations.
@@ -95,13 +98,16 @@ class Learner:
         config: RLEFConfig,
         seed: int,
         devices: Devices | None = None,
+        completion: Completion | None = None,
     ) -> None:
         check_head(policy)
         self.devices = devices or Devices()
         self.reference = self.devices.place(copy.deepcopy(policy).eval().requires_grad_(False))
         self.policy = self.devices.place(policy)
         self.critic = self.devices.place(critic)
+        self.completion = completion
         self._seed = seed
+        self._begun: Metrics = {}
         self._ahead: Ahead | None = None
         self._behind: list[dict[str, Any]] = []
         self.chat = chat
@@ -120,10 +126,10 @@ class Learner:
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect, learn, and return its numbers."""
         start, start_cpu = time.perf_counter(), time.process_time()
-        self._before, self.phase = self.generator.get_state(), "collecting"
+        self._before, self.phase = self.generator.get_state(), "collecting" if self.completion is None else "updating"
         collection = self._collect(problems, judge)
         self.phase = "updating"
-        metrics = self.learn(collection)
+        metrics = self.learn(collection) | self._begun
         self.iteration += 1
         self.phase = "between"
         metrics["iteration_s"] = time.perf_counter() - start
@@ -148,6 +154,8 @@ class Learner:
         def chosen(number: int) -> list[Problem]:
             return [problem for problem in problems(number, self.config.episodes // group) for _ in range(group)]
 
+        if self.completion is not None:
+            return self._collect_begun(chosen(self.iteration), judge)
         if not self.config.staleness:
             return self.play(chosen(self.iteration), judge, self.generator, self.iteration)
 
@@ -160,6 +168,14 @@ class Learner:
             self._ahead.load(self._behind, self.devices.sampler(self.policy))
         found = self._ahead.take(self.devices.sampler(self.policy), self.iteration, self.config.iterations - 1)
         return self.devices.gather(found)
+
+    def _collect_begun(self, chosen: Sequence[Problem], judge: Judge) -> Collection:
+        """Play episodes that are given the beginning of a solution, and move the starting points by what becomes of them."""
+        assert self.completion is not None
+        begins = self.completion.begin(chosen)
+        found = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
+        self._begun = self.completion.record(found.played)
+        return found
 
     def close(self) -> None:
         """Stop playing ahead."""
@@ -275,11 +291,14 @@ class Learner:
 
     def more_state(self) -> dict[str, Any]:
         """Return what a checkpoint must hold beside networks, optimisers and random states: tensors, texts and numbers."""
-        return {} if self._ahead is None else {"ahead": self._ahead.state()}
+        state: dict[str, Any] = {} if self._ahead is None else {"ahead": self._ahead.state()}
+        return state if self.completion is None else state | {"completion": json.dumps(self.completion.state())}
 
     def load_more_state(self, state: dict[str, Any]) -> None:
         """Take what `more_state` returned."""
         self._behind = list(state.get("ahead", []))
+        if self.completion is not None and "completion" in state:
+            self.completion.load(json.loads(state["completion"]))
 
     def _values(self, chunk: Chunk) -> Tensor:
         """Return the critic's value of each turn of a chunk, or of each sampled token."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 import ast
 import random
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from codeenv.errors import CodeenvError
+from codeenv.prediction.attempt import random_from_list, random_to_list
 
 __all__ = ["CurriculumConfig", "PrefixCurriculum", "cut_lines"]
 
@@ -21,12 +23,14 @@ class CurriculumConfig:
     """How the starting point moves.
 
     Attributes:
+        mode: `off`, or `prefix`: episodes begin behind a part of a known solution.
         advance: running success rate above which the start moves one point towards the beginning.
         retreat: running success rate below which it moves one point back.
         memory: weight of the past in the running success rate.
         full: least share of episodes that start from nothing, so that the policy does not drift from the task.
     """
 
+    mode: Literal["off", "prefix"] = "prefix"
     advance: float = 0.5
     retreat: float = 0.1
     memory: float = 0.8
@@ -99,6 +103,24 @@ class PrefixCurriculum:
             state.level, state.success = state.level - 1, self._middle
         elif state.success < self.config.retreat and state.level < state.highest:
             state.level, state.success = state.level + 1, self._middle
+
+    def knows(self, problem_id: str) -> bool:
+        """Return whether an episode on the problem has begun here."""
+        return problem_id in self._states
+
+    def levels(self) -> list[int]:
+        """Return the current level of every problem."""
+        return [state.level for state in self._states.values()]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return levels, success rates and the state of the draws, ready for JSON."""
+        states = {name: [state.level, state.highest, state.success] for name, state in self._states.items()}
+        return {"states": states, "random": random_to_list(self._random)}
+
+    def load_dict(self, state: dict[str, Any]) -> None:
+        """Take what `to_dict` returned."""
+        self._states = {name: _State(*values) for name, values in state["states"].items()}
+        random_from_list(self._random, state["random"])
 
     @property
     def _middle(self) -> float:

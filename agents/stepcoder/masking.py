@@ -70,7 +70,10 @@ class Masking:
                 continue
             text = chat.text(ids)
             spans = response_spans(chat.tokenizer, ids, text)
-            masks.append(token_mask(text, turn.source, spans, kept_lines(turn.source, found, self.config)))
+            given = one.given if turn.source.startswith(one.given) and one.given not in text else ""
+            above = given.count("\n")  # lines of the program that are in the prompt
+            kept = {line - above for line in kept_lines(turn.source, found, self.config)}
+            masks.append(token_mask(text, turn.source.removeprefix(given), spans, kept))
         if self.config.mode == "random":
             masks = random_mask(masks, self.seed)
         return torch.tensor([float(keep) for mask in masks for keep in mask])

@@ -23,6 +23,7 @@ from codeenv.agents.trace_head.heads import TraceHead, head_loss, scaled_gradien
 from codeenv.agents.trace_head.labels import RunLabels, Submission, TracedLabels
 from codeenv.agents.trace_head.metrics import head_metrics
 from codeenv.agents.trace_head.positions import TurnLabels, build_positions, turn_labels
+from codeenv.agents.trace_head.static import StaticBaseline
 from codeenv.judge import Judge
 
 __all__ = ["Auxiliary"]
@@ -60,6 +61,8 @@ class Auxiliary:
         self.device = torch.device(device)
         self.turns: list[TurnLabels | None] = []
         self.relation: dict[str, float] = {}
+        self._static = StaticBaseline()
+        self._guessed: dict[str, float] = {}
         self._labeller = labeller
         self._count = 1
         self._seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor]] = []
@@ -74,6 +77,7 @@ class Auxiliary:
             ids = one.conversation.response(number)
             text = chat.text(ids)
             self.turns.append(turn_labels(text, turn.source, response_spans(chat.tokenizer, ids, text), found))
+        self._guessed = self._static.observe([turn.source for _, _, turn in turns], self.turns)
         self._seen = []
 
     def begin_minibatch(self, turns: Sequence[int]) -> None:
@@ -121,7 +125,7 @@ class Auxiliary:
         for _, _, owner in self._seen:
             samples.append(owner + shift)
             shift += int(owner.max()) + 1 if len(owner) else 0
-        return head_metrics(logits, targets, torch.cat(samples)) | self.relation
+        return head_metrics(logits, targets, torch.cat(samples)) | self._guessed | self.relation
 
     def measure(self, policy_loss: Tensor, auxiliary_loss: Tensor, parameters: Sequence[Tensor]) -> None:
         """Record the ratio of the gradient norms |lambda g_aux| / |g_policy| on the trunk and their cosine."""
@@ -151,13 +155,16 @@ class Auxiliary:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the head and its optimiser."""
-        return {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """Return the head, its optimiser and the static baseline."""
+        state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
+        return state | {"static": self._static.state_dict()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what `state_dict` returned."""
         self.head.load_state_dict(state["head"])
         self.optimizer.load_state_dict(state["optimizer"])
+        if "static" in state:
+            self._static.load_state_dict(state["static"])
 
 
 def _said(logits: dict[str, Tensor], labels: TurnLabels) -> dict[str, Any]:

@@ -146,7 +146,8 @@ def _alignment_curves(run: TrainingRun) -> list[Curve]:
         found = [metrics for metrics in run.metrics if f"head_{head}_accuracy" in metrics]
         if found:
             x = [metrics["iteration"] + 1 for metrics in found]
-            series = [Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in ("accuracy", "majority")]
+            kinds = [name for name in ("accuracy", "majority", "static") if all(f"head_{head}_{name}" in row for row in found)]
+            series = [Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in kinds]
             curves.append(Curve(f"Trace head: {head}", "iteration", "share", series))
     return curves
 
