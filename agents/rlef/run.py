@@ -23,6 +23,7 @@ from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
 from codeenv.agents.rlef.sft import train_supervised
+from codeenv.agents.rlef.tracking import open_boards
 from codeenv.agents.rlef.trainer import Metrics, TrainingStopped
 from codeenv.agents.trace_head.recording import record_predictions
 from codeenv.errors import CodeenvError
@@ -34,9 +35,9 @@ __all__ = ["TrainingRun", "check_guards", "open_judge"]
 
 _VALIDATION = 1_000_002
 """Number of the collection that is played to validate; no iteration has it."""
-_TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
 _RECORDED = 64
 """Most episodes that are recorded with the trace head's predictions."""
+_BOARDS = ("tensorboard", "wandb", "wandb_project")
 
 
 def open_judge(config: TrainConfig) -> Judge:
@@ -146,7 +147,8 @@ class TrainingRun:
             say(f"resuming after iteration {self.learner.iteration}")
         self._rewind_metrics()
         self._rows = JsonlWriter(folder / "metrics.jsonl") if self.main else None
-        self._board = self._open_board() if self.main else None
+        named = (dataclasses.asdict(config), config.tensorboard, config.wandb, config.wandb_project, self.learner.iteration)
+        self._boards = open_boards(folder, *named) if self.main else []
 
     def train(self, on_iteration: Callable[[Metrics], None] | None = None) -> None:
         """Train to the last iteration. However it ends, the state between two iterations is kept.
@@ -197,8 +199,8 @@ class TrainingRun:
         self.learner.close()
         if self._rows is not None:
             self._rows.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close()
 
     # Problems
 
@@ -319,18 +321,8 @@ class TrainingRun:
         finite = {name: value if np.isfinite(value) else None for name, value in metrics.items()}
         if self._rows is not None:
             self._rows.append(finite)
-        if self._board is not None:
-            for name, value in metrics.items():
-                self._board.add_scalar(name, value, int(metrics["iteration"]))
-
-    def _open_board(self) -> Any:
-        if not self.config.tensorboard:
-            return None
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise CodeenvError("tensorboard is not installed; install it with: pip install tensorboard") from None
-        return SummaryWriter(str(self.folder / "tensorboard"), purge_step=self.learner.iteration)
+        for board in self._boards:
+            board.write(metrics)
 
 
 def _first_difference(old: Any, new: Any, name: str = "") -> str:
@@ -344,6 +336,6 @@ def _first_difference(old: Any, new: Any, name: str = "") -> str:
             if found:
                 return found
         return ""
-    if old == new or name in ("rlef.iterations", "threads", "workers", "keep", "checkpoint_every", "tensorboard", "wandb"):
+    if old == new or name in ("rlef.iterations", "threads", "workers", "keep", "checkpoint_every", *_BOARDS):
         return ""
     return f"{name} = {old!r}, not {new!r}"

@@ -112,6 +112,8 @@ class TrainConfig:
         workers: judge workers.
         accelerate: learn on accelerate's devices: a GPU, or the processes of `accelerate launch`.
         tensorboard: also write metrics for TensorBoard.
+        wandb: also write metrics for Weights & Biases; offline without a key, or with WANDB_MODE=offline.
+        wandb_project: the project there.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -135,6 +137,8 @@ class TrainConfig:
     workers: int = 2
     accelerate: bool = False
     tensorboard: bool = False
+    wandb: bool = False
+    wandb_project: str = "codeenv"
 
     def __post_init__(self) -> None:
         for name, least in (("sft_steps", 0), ("checkpoint_every", 1), ("keep", 1), ("validate_every", 0), ("threads", 1)):

@@ -263,3 +263,34 @@ def test_a_policy_with_adapters_can_be_trained(whole: Path, tmp_path: Path, judg
     run.train()
     run.close()
     assert len(rows(tmp_path / "run")) == 2
+
+
+def test_weights_and_biases_gets_the_metrics_offline_and_a_resumed_run_stays_the_same_run(
+    tmp_path: Path, judge: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="wandb is not installed")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    rlef = dataclasses.replace(SMALL.rlef, iterations=1)
+    config = dataclasses.replace(SMALL, wandb=True, validate_every=0, checkpoint_every=1, rlef=rlef)
+    identities = []
+    for iterations in (1, 2):
+        longer = dataclasses.replace(config, rlef=dataclasses.replace(rlef, iterations=iterations))
+        run = TrainingRun(longer, tmp_path / "run", judge, resume=iterations == 2)
+        run.train()
+        run.close()
+        identities.append((tmp_path / "run" / "wandb_run").read_text())
+    assert identities[0] == identities[1]
+    (first, *_) = sorted((tmp_path / "run" / "wandb").glob("offline-run-*"))
+    assert list(first.glob("*.wandb"))
+
+
+def test_a_tracker_that_is_not_installed_is_a_sentence(tmp_path: Path, judge: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from codeenv.agents.rlef.tracking import open_boards
+
+    for name, flags in (("wandb", (False, True)), ("tensorboard", (True, False))):
+        with monkeypatch.context() as patch:
+            patch.setitem(sys.modules, "wandb", None)
+            patch.setitem(sys.modules, "torch.utils.tensorboard", None)
+            with pytest.raises(CodeenvError, match=f"{name} is not installed; install it with: pip install {name}"):
+                open_boards(tmp_path, {}, *flags, "codeenv", 0)
+    assert not list(tmp_path.iterdir())
