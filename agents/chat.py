@@ -139,7 +139,7 @@ class ChatAgent:
                 wait_s = _asked_wait_s(error)
             if attempt < self._retries:
                 await asyncio.sleep(wait_s if wait_s is not None else min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))
-        raise AgentError(f"model {self.model!r} gave no answer in {self._retries + 1} requests; the last: {reason}")
+        raise AgentError(f"model {self.model!r} gave no answer in {_times(self._retries + 1)}; the last: {reason}")
 
     def _said(self, error: Exception) -> str:
         """Return an error in one line, without the key."""
@@ -201,3 +201,7 @@ def _asked_wait_s(error: Exception) -> float | None:
         return min(60.0, max(0.0, float(value))) if value is not None else None
     except ValueError:
         return None
+
+
+def _times(requests: int) -> str:
+    return "1 request" if requests == 1 else f"{requests} requests"

@@ -174,6 +174,22 @@ def test_the_command_line_runs_a_users_own_agent(tmp_path, monkeypatch, capsys):
     assert main(["rollout", "--env", "codeenv/Nope-v0"]) == 2
     assert "there is no environment 'codeenv/Nope-v0'; use one of" in capsys.readouterr().err
     assert main(["rollout", "--agent", "wizard"]) == 2
+    capsys.readouterr()
+    assert main(["rollout", "--agent", "chat"]) == 2
+    assert "the chat agent needs the name of a model; give it as --agent-options model=NAME" in capsys.readouterr().err
+
+
+def test_a_missing_option_and_a_single_failure_are_named(tmp_path, monkeypatch, capsys):
+    source = (
+        "class Needs:\n    def __init__(self, size: int):\n        pass\n    def act(self, conversation):\n        return b''\n"
+    )
+    (tmp_path / "needy.py").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    command = ["rollout", "--env", "codeenv/Procedural-v0", "--agent", "needy:Needs", "--limit", "1"]
+    assert main(command) == 2
+    assert "needs the option 'size'; give it as --agent-options size=VALUE" in capsys.readouterr().err
+    assert main([*command, "--agent-options", "size=3"]) == 3
+    assert "1 episode failed: episode 0 " in capsys.readouterr().err
 
 
 def test_importing_codeenv_brings_no_heavy_package():

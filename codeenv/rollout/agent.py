@@ -161,6 +161,10 @@ def _converted(name: str, kind: type, options: Mapping[str, str]) -> dict[str, A
     parameters = inspect.signature(kind).parameters
     hints = get_type_hints(kind.__init__)  # type: ignore[misc]
     values: dict[str, Any] = {}
+    plain = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    needed = [key for key, item in parameters.items() if item.default is inspect.Parameter.empty and item.kind in plain]
+    if missing := [key for key in needed if key not in options]:
+        raise AgentError(f"agent {name!r} needs the option {missing[0]!r}; give it as --agent-options {missing[0]}=VALUE")
     for key, text in options.items():
         if key not in parameters:
             known = ", ".join(parameters) or "none"

@@ -119,7 +119,12 @@ FORMATS: dict[str, Callable[[Path, bool], Rows]] = {
 
 
 def export_rows(path: Path, format: str, solved_only: bool) -> Rows:
-    """Yield a run's rows in a format of `FORMATS`."""
+    """Yield a run's rows in a format of `FORMATS`.
+
+    Raises:
+        CodeenvError: at once, if there is no such format, no run, or one of another schema version.
+    """
     if format not in FORMATS:
         raise CodeenvError(f"there is no format {format!r}; use one of {', '.join(FORMATS)}")
+    read_run(path)
     return FORMATS[format](path, solved_only)

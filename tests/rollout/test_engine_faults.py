@@ -13,8 +13,10 @@ import time
 import pytest
 from sample_problems import ADD_ONE
 
+from codeenv.evaluation.records import load_run
 from codeenv.rollout import AgentError, Response, RunError, RunFolder, read_episodes, rollout
 from codeenv.rollout.agent import MAX_RESPONSE_CHARS
+from codeenv.rollout.export import export_rows
 from codeenv.submission import fence
 
 RIGHT = fence("def f(x):\n    return x + 1\n")
@@ -208,6 +210,9 @@ def test_another_schema_version_is_refused_by_name(judge, tmp_path):
     (tmp_path / "run" / "run.json").write_text(json.dumps({**header, "schema": 7}))
     with pytest.raises(RunError, match="has schema 7; this version reads schema 1"):
         rollout([ADD_ONE], lambda conversation: RIGHT, 2, out=tmp_path / "run", judge=judge, resume=True)
+    for read in (load_run, lambda run: export_rows(run, "chat", True), lambda run: export_rows(run, "preference", True)):
+        with pytest.raises(RunError, match="has schema 7; this version reads schema 1"):
+            read(tmp_path / "run")
 
 
 def test_a_run_with_other_settings_is_not_resumed(judge, tmp_path):
