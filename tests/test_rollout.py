@@ -183,7 +183,7 @@ def test_a_missing_option_and_a_single_failure_are_named(tmp_path, monkeypatch, 
     source = (
         "class Needs:\n    def __init__(self, size: int):\n        pass\n    def act(self, conversation):\n        return b''\n"
     )
-    (tmp_path / "needy.py").write_text("\n".join(lines))
+    (tmp_path / "needy.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     command = ["rollout", "--env", "codeenv/Procedural-v0", "--agent", "needy:Needs", "--limit", "1"]
     assert main(command) == 2
