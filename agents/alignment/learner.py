@@ -98,7 +98,7 @@ class MixedLearner(Learner):
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
         chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.config.group)]
         begins = self.completion.begin(chosen) if self.completion else ()
-        collection = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
+        collection = collect(self._model(), self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
         self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
         metrics = self.learn_mixed(collection, self.answered, judge)
         if self.completion:

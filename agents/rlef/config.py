@@ -46,6 +46,8 @@ class RLEFConfig:
         max_grad_norm: of either network (open).
         temperature, top_p: of the sampler.
         max_response_tokens, max_context_tokens: limits of one response and of a conversation (open).
+        sampling_dtype: of the copy of the policy that writes; `same` writes with the policy itself. `bfloat16` with float32
+            weights needs `recompute_logprobs`, and the policy loss's factor min(pi / pi_b, 1) corrects for the difference.
         recompute_logprobs: take the log-probabilities of the policy before the update from the trainer's own forward pass,
             so that the sampler's enter only as those of the behaviour policy; off, the sampler's stand for both.
     """
@@ -78,6 +80,7 @@ class RLEFConfig:
     top_p: float = 1.0
     max_response_tokens: int = 1024
     max_context_tokens: int = 8192
+    sampling_dtype: Literal["same", "float32", "bfloat16"] = "same"
     recompute_logprobs: bool = True
 
     def __post_init__(self) -> None:
@@ -108,6 +111,13 @@ class RLEFConfig:
             raise CodeenvError(
                 f"gae_lambda is {self.gae_lambda!r}, which needs the turn-level critic; set algorithm to 'rlef' and critic_level "
                 "to 'turn', or gae_lambda to 1.0"
+            )
+        if self.sampling_dtype not in ("same", "float32", "bfloat16"):
+            raise CodeenvError(f"sampling_dtype is {self.sampling_dtype!r}; use 'same', 'float32' or 'bfloat16'")
+        if self.sampling_dtype != "same" and not self.recompute_logprobs:
+            raise CodeenvError(
+                f"sampling_dtype is {self.sampling_dtype!r}, whose log-probabilities are not the learner's; set "
+                "recompute_logprobs to true"
             )
         if self.staleness > 0 and not (self.recompute_logprobs and ALGORITHMS[self.algorithm].stale):
             raise CodeenvError(

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
+from codeenv.agents.lm.writer import Writer
 from codeenv.agents.rlef.advantage import gae, mean_log_ratio, normalised, rewards_to_go, shaped_rewards
 from codeenv.agents.rlef.ahead import Ahead
 from codeenv.agents.rlef.algorithms import ALGORITHMS, group_baseline, normalised_over_tokens, token_rewards_to_go
@@ -108,6 +109,7 @@ class Learner:
         self.completion = completion
         self._seed = seed
         self._begun: Metrics = {}
+        self._writer = Writer(config.sampling_dtype) if config.sampling_dtype != "same" else None
         self._ahead: Ahead | None = None
         self._behind: list[dict[str, Any]] = []
         self.chat = chat
@@ -165,15 +167,15 @@ class Learner:
 
         if self._ahead is None:
             self._ahead = Ahead(ahead, self.config.staleness)
-            self._ahead.load(self._behind, self.devices.sampler(self.policy))
-        found = self._ahead.take(self.devices.sampler(self.policy), self.iteration, self.config.iterations - 1)
+            self._ahead.load(self._behind, self._model())
+        found = self._ahead.take(self._model(), self.iteration, self.config.iterations - 1)
         return self.devices.gather(found)
 
     def _collect_begun(self, chosen: Sequence[Problem], judge: Judge) -> Collection:
         """Play episodes that are given the beginning of a solution, and move the starting points by what becomes of them."""
         assert self.completion is not None
         begins = self.completion.begin(chosen)
-        found = collect(self.policy, self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
+        found = collect(self._model(), self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
         self._begun = self.completion.record(found.played)
         return found
 
@@ -190,8 +192,12 @@ class Learner:
         """
         if self._ahead is not None:
             self._ahead.wait()  # one collection at a time has the judge
+        return self.devices.gather(self._play_share(self._model(), problems, judge, generator, number))
+
+    def _model(self) -> PreTrainedModel:
+        """Return the policy as the model that writes."""
         model = self.devices.sampler(self.policy)
-        return self.devices.gather(self._play_share(model, problems, judge, generator, number))
+        return model if self._writer is None else self._writer.refreshed(model)
 
     def _play_share(
         self, model: PreTrainedModel, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int
@@ -434,6 +440,7 @@ def collection_metrics(iteration: int, collection: Collection, table: TurnTable,
         "invalid_turns": sum(invalid) / max(1, len(invalid)),
         "reward": float(table.rewards.sum()) / max(1, len(collection.played)),
         "kl": float(targets.log_ratio.mean()),
+        "sampler_gap": float((targets.old - table.behaviour[: len(targets.old)]).abs().mean()),
         "explained_variance": explained,
         "generation_s": collection.generation_s,
         "judge_s": collection.judge_s,

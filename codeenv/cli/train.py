@@ -77,6 +77,8 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
                     if run is None or not run.main:
                         return
                     bar.update(done, note)
+                    if done % config.checkpoint_every == 0:
+                        _page(run)
                     if not sys.stderr.isatty() and (done % max(1, total // 20) == 0 or done == total):
                         print(f"iteration {done}/{total}: {note}", file=sys.stderr, flush=True)
 

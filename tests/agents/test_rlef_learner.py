@@ -158,6 +158,15 @@ def test_the_size_of_a_forward_pass_does_not_change_what_is_learned(collection: 
     assert not torch.allclose(learned[0], untouched, atol=2e-4)
 
 
+def test_a_bfloat16_copy_writes_and_the_float32_policy_learns_from_its_own_log_probabilities(batch_judge) -> None:
+    one = learner(replace(SMALL, sampling_dtype="bfloat16", recompute_logprobs=True, learning_rate=1e-2))
+    plain = learner(replace(SMALL, recompute_logprobs=True))
+    gaps = [one.step(problems, batch_judge)["sampler_gap"] for _ in range(2)]
+    assert all(1e-5 < gap < 0.1 for gap in gaps)  # small after an update too: the copy is taken anew
+    assert plain.step(problems, batch_judge)["sampler_gap"] < 1e-5
+    assert {parameter.dtype for parameter in one.policy.parameters()} == {torch.float32}
+
+
 def test_the_same_seed_learns_the_same(batch_judge) -> None:
     def run() -> list[dict[str, float]]:
         one = learner()
@@ -207,6 +216,8 @@ def test_a_two_armed_bandit_is_solved(batch_judge) -> None:
         ({"episodes": 2, "updates": 4}, "more than the 2 episodes"),
         ({"clip": -0.1}, "clip is -0.1"),
         ({"gamma": 1.5}, "gamma is 1.5"),
+        ({"sampling_dtype": "bfloat16", "recompute_logprobs": False}, "sampling_dtype is 'bfloat16', whose log-probabilities"),
+        ({"sampling_dtype": "int8"}, "sampling_dtype is 'int8'"),
         ({"gae_lambda": 0.9, "critic_level": "token"}, "gae_lambda is 0.9, which needs the turn-level critic"),
         ({"gae_lambda": 0.9, "algorithm": "grpo", "group": 8}, "gae_lambda is 0.9, which needs the turn-level critic"),
     ],
