@@ -12,13 +12,14 @@ import os
 import resource
 import select
 import signal
+import socket
 import struct
 import sys
 from typing import Any, NoReturn
 
-from . import child, landlock, namespaces, seccomp, syscalls, traced, zygote
+from . import child, landlock, namespaces, runqueue, seccomp, syscalls, traced, zygote
 
-_CONTROL, _REQUEST, _REPLY = 100, 101, 102
+_CONTROL, _REQUEST, _REPLY, _GUARD = 100, 101, 102, 103
 KILLED = 99
 """Exit status of the guard of a worker that was killed."""
 _WARM_UP = """
@@ -49,11 +50,16 @@ def main(arguments: list[str]) -> NoReturn:
         if "world" in config:  # programs of other languages; imported while its file can still be reached
             from . import native
         _stack_for_recursion()
+        ours, theirs = (end.detach() for end in socket.socketpair())
+        proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         if config["level"] == "namespaces":
             namespaces.enter()
         pid = os.fork()
         if pid:
-            _guard(pid, judge)
+            _guard(pid, judge, theirs, proc)
+        os.dup2(ours, _GUARD, inheritable=False)
+        os.closerange(3, _CONTROL)
+        runqueue.PLACE["guard"] = _GUARD
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
     except BaseException as error:
         _fail(error)
@@ -93,16 +99,21 @@ def _stack_for_recursion() -> None:
     resource.setrlimit(resource.RLIMIT_STACK, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
-def _guard(pid: int, judge: int) -> NoReturn:
-    """Wait until the worker ends, or end it when the judge's process has ended."""
-    os.closerange(0, 1 << 16)
+def _guard(pid: int, judge: int, asked: int, proc: int) -> NoReturn:
+    """Wait until the worker ends, or end it when the judge's process has ended; say how long its programs waited when asked."""
+    os.dup2(asked, 0)
+    os.dup2(proc, 1)
+    os.closerange(2, 1 << 16)
     poll = select.poll()
     worker = os.pidfd_open(pid)
     poll.register(worker, select.POLLIN)
+    poll.register(0, select.POLLIN)
     try:
         poll.register(os.pidfd_open(judge), select.POLLIN)
-        ready = poll.poll()
-        if worker not in [file for file, _ in ready]:
+        while (ready := [file for file, _ in poll.poll()]) == [0]:
+            if not runqueue.answer(0, 1, pid):
+                poll.unregister(0)
+        if worker not in ready:
             os.kill(pid, signal.SIGKILL)
     except OSError:
         os.kill(pid, signal.SIGKILL)

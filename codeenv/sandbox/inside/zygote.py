@@ -20,7 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from . import batch, board, calls, child, traced
+from . import batch, board, calls, child, runqueue, traced
 from .syscalls import libc
 
 MESSAGE = struct.Struct("<QQ")
@@ -57,6 +57,7 @@ class Zygote:
             os.memfd_create(name, os.MFD_CLOEXEC) for name in ("in", "out", "err", "value", "code", "other", "outcomes")
         )
         self.board = board.opened(self.outcomes)
+        self.waiting = runqueue.waiting()
         self.position = 0
         self.entries: list[bytes] = []
         self.hangup = select.poll()
@@ -186,8 +187,9 @@ class Zygote:
         idle = used = base = 0.0
         progress = 0
         crowd = _load()
-        hard = (10 * cpu_s + 10) * max(1.0, crowd / 10) * (100 if batched else 1)
-        begun = before = time.monotonic()
+        before = time.monotonic()
+        unknown = (10 * cpu_s + 10) * max(1.0, crowd / 10)
+        patience = runqueue.Patience(self.waiting, pid, cpu_s, before, unknown)
         while True:
             signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - (used - base), _SLICE_S)))
             done, status, usage = os.wait4(pid, os.WNOHANG)
@@ -212,9 +214,10 @@ class Zygote:
                 done_now = board.used(self.outcomes)[1]
                 if done_now != progress:
                     progress, base, idle = done_now, cpu, 0.0
+                    patience.restart(now)
             if used - base >= cpu_s:
                 return CPU_LIMIT, 9, self._kill(pid)
-            if idle > cpu_s + 0.5 or now - begun > hard:
+            if idle > cpu_s + 0.5 or patience.over(now, used - base):
                 return IDLE_LIMIT, 9, self._kill(pid)
 
     def _kill(self, pid: int) -> Any:
@@ -302,6 +305,7 @@ class Zygote:
         gone: dict[int, Any] = {}
         status = 0
         before = time.monotonic()
+        patience = runqueue.Patience(self.waiting, candidate, cpu_s, before, (10 * cpu_s + 10) * max(1.0, crowd / 10))
         reason, code = EXITED, 0
         while tester not in gone:
             signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - used[candidate], _SLICE_S)))
@@ -330,8 +334,11 @@ class Zygote:
                     used[pid] = cpu
             idle += max(0.0, now - before - (20 + 2 * crowd) * spent)
             before = now
-            if tester not in gone and (used[candidate] >= cpu_s or used[tester] >= 10 * cpu_s or idle > cpu_s + 0.5):
-                reason, code = (IDLE_LIMIT if idle > cpu_s + 0.5 else CPU_LIMIT), 9
+            computed = used[candidate] >= cpu_s or used[tester] >= 10 * cpu_s
+            if tester not in gone and (
+                computed or idle > cpu_s + 0.5 or patience.over(now - used[tester], used[candidate])
+            ):
+                reason, code = (CPU_LIMIT if computed else IDLE_LIMIT), 9
                 gone[tester] = self._kill(tester)
         if candidate not in gone:
             gone[candidate] = self._kill(candidate)
