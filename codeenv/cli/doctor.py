@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import tyro
 
 from codeenv.judge.cheats import cheats_that_pass
-from codeenv.sandbox import levels, toolchains
+from codeenv.sandbox import cgroups, levels, toolchains
 
 _OPTIONAL = {
     "torch": "agents",
@@ -49,6 +49,7 @@ def main(
         "machine": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cores": len(os.sched_getaffinity(0)),
         "isolation": {level: {"available": not reason, "reason": reason} for level, reason in reasons.items()},
+        "limits": cgroups.state(),
         "docker": _docker(),
         "accelerator": _accelerator(),
         "languages": {name: _language(name) for name in toolchains.FOREIGN},
@@ -73,6 +74,7 @@ def _shown(found: dict[str, Any]) -> str:
         if level == "rlimits" and state["available"]:
             words = "available; protects nothing, for trusted code only"
         lines.append(f"isolation     {level}: {words}")
+    lines.append(f"group limits  {found['limits']}")
     lines.append(f"docker        {found['docker']}")
     lines.append(f"accelerator   {found['accelerator']}")
     for name, state in found["languages"].items():

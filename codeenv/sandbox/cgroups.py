@@ -12,6 +12,7 @@ import itertools
 import os
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -24,6 +25,7 @@ PIDS = 192
 """Processes and threads of one worker: 64 of a submission, 64 of test code, and the worker's own."""
 CPU_QUOTA_US, CPU_PERIOD_US = 400_000, 100_000
 """A worker may use four processors on average: submission, test code, and threads of both."""
+_UNLIMITED = 1 << 60
 _SPARE_BYTES = 512 << 20
 _STREAMS = 6  # files in memory that hold a test's input and output
 _PREFIX = "codeenv-"
@@ -76,8 +78,8 @@ class Group:
         _remove(list(dict.fromkeys(self.folders.values())))
 
 
-def open_group() -> Group | None:
-    """Return a new group with limits on processes and processors, or `None` where none can be had."""
+def open_group(pid: int) -> Group | None:
+    """Return a new group with a process in it and limits on processes and processors, or `None` where none can be had."""
     found = places()
     if not found.version:
         return None
@@ -96,10 +98,12 @@ def open_group() -> Group | None:
         elif "cpu" in folders:
             _write(folders["cpu"] / "cpu.cfs_period_us", str(CPU_PERIOD_US))
             _write(folders["cpu"] / "cpu.cfs_quota_us", str(CPU_QUOTA_US))
+        group = Group(found.version, folders)
+        group.add(pid)
     except OSError:
         _remove(list(dict.fromkeys(folders.values())))
         return None
-    return Group(found.version, folders)
+    return group
 
 
 @lru_cache(maxsize=1)
@@ -158,13 +162,18 @@ def sweep(folder: Path) -> None:
 
 
 def _needed(unit: Unit) -> int:
+    if unit.memory <= 0:
+        return _UNLIMITED
     tester = max(unit.memory, 1 << 30) + max(unit.output, 1 << 24) if unit.kind.startswith("code") else 0
+    if unit.kind == "compile":  # the processes of a compiler and their files
+        tester = 2 * unit.memory + (1 << 30)
     return unit.memory + tester + _STREAMS * unit.output + sum(map(len, unit.tests))
 
 
 def _limit_memory(folder: Path, version: int, size: int) -> None:
+    text = str(size) if size < _UNLIMITED else "max" if version == 2 else "-1"
     if version == 2:
-        _write(folder / "memory.max", str(size))
+        _write(folder / "memory.max", text)
         with contextlib.suppress(OSError):  # no swap accounting
             _write(folder / "memory.swap.max", "0")
         return
@@ -172,10 +181,10 @@ def _limit_memory(folder: Path, version: int, size: int) -> None:
     names = [folder / "memory.limit_in_bytes", *([both] if both.exists() else [])]
     try:
         for path in names:
-            _write(path, str(size))
+            _write(path, text)
     except OSError:  # the limit with swap is never below that without: the order depends on which way they go
         for path in reversed(names):
-            _write(path, str(size))
+            _write(path, text)
 
 
 def _mounted(text: str) -> dict[str, tuple[str, Path]]:
@@ -211,16 +220,15 @@ def _second_version(mounted: tuple[str, Path], path: str) -> Path | None:
             if {"memory", "pids"} <= set(offered):
                 wanted = [name for name in ("memory", "pids", "cpu") if name in offered]
                 missing = set(wanted) - set((folder / "cgroup.subtree_control").read_text("ascii").split())
-                if not missing or _enabled(folder, wanted):
-                    if _can_make(folder):
-                        return folder
+                if (not missing or _enabled(folder, wanted)) and _can_make(folder):
+                    return folder
         if folder == top or top not in folder.parents:
             return None
         folder = folder.parent
     return None
 
 
-def _enabled(folder: Path, names: list[str]) -> bool:
+def _enabled(folder: Path, names: Sequence[str]) -> bool:
     """Try to enable controllers below a folder; the kernel refuses where processes are in the group itself."""
     try:
         _write(folder / "cgroup.subtree_control", " ".join(f"+{name}" for name in names))

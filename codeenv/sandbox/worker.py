@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from codeenv.sandbox import cgroups
 from codeenv.sandbox.inside.main import KILLED
 from codeenv.sandbox.inside.zygote import MESSAGE
 from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unpack
@@ -98,6 +99,7 @@ class Worker:
         self._control = ours
         self._request = os.memfd_create("request", os.MFD_CLOEXEC)
         self._reply = os.memfd_create("reply", os.MFD_CLOEXEC)
+        self._group: cgroups.Group | None = None
         folder = str(Path(__file__).resolve().parent)
         boot = f"import sys; sys.path[0] = {folder!r}; from inside.main import main; del sys.path[0]; main(sys.argv[1:])"
         passed = [theirs.fileno(), self._request, self._reply]
@@ -117,6 +119,7 @@ class Worker:
             raise SandboxError(f"the interpreter {config.interpreter!r} cannot be started: {error.strerror}") from None
         finally:
             theirs.close()
+        self._group = cgroups.open_group(self._process.pid)
         settings = marshal.dumps(
             {
                 "level": config.level,
@@ -154,6 +157,8 @@ class Worker:
             WorkerLost: the worker ended or answered nonsense; it must be closed then.
         """
         data, offset, length = pack(units, self._base_memory)
+        if self._group is not None:
+            self._group.allow(units, self._base_memory)
         try:
             _write_all(self._request, data)
             self._control.sendall(MESSAGE.pack(offset, length))
@@ -190,6 +195,9 @@ class Worker:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process.pid, signal.SIGKILL)
             process.wait()
+        if self._group is not None:
+            self._group.remove()
+            self._group = None
 
     def _release(self) -> None:
         if self._control.fileno() >= 0:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -77,6 +80,26 @@ def test_a_hostile_program_gets_the_right_verdict_in_time(name: str, judged: dic
     assert not any(result.output.strip() for result in report.results if result.verdict.value == "wrong_answer"), report
     assert report.verdict.value == "time_limit" or seconds < 20
     assert honest.accepted, honest
+
+
+@pytest.mark.parametrize("name", ["naps between work", "threads that nap in turn", "ten thousand short naps"])
+def test_sleep_between_work_counts_as_the_programs_own_time(name: str, judged: dict[str, tuple[Report, float, Report]]) -> None:
+    (result,) = judged[name][0].results
+    assert result.time_s < LIMITS.time_limit_s  # it was not its CPU time that ended it
+
+
+def test_work_beside_a_busy_machine_is_not_taken_for_sleep() -> None:
+    burn = [sys.executable, "-c", "import time\nend = time.monotonic() + 20\nwhile time.monotonic() < end: pass"]
+    others = [subprocess.Popen(burn) for _ in range(5 * (os.cpu_count() or 1))]
+    source = "import time\nwhile time.process_time() < 0.38: pass\nprint('right')"
+    problem = dataclasses.replace(PROBLEM, limits=dataclasses.replace(LIMITS, time_limit_s=0.5))
+    try:
+        with Judge(workers=1) as judge:
+            assert judge.judge(problem, source).accepted
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 def test_a_neighbour_is_not_disturbed() -> None:

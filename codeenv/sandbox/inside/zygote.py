@@ -335,9 +335,7 @@ class Zygote:
             idle += max(0.0, now - before - (20 + 2 * crowd) * spent)
             before = now
             computed = used[candidate] >= cpu_s or used[tester] >= 10 * cpu_s
-            if tester not in gone and (
-                computed or idle > cpu_s + 0.5 or patience.over(now - used[tester], used[candidate])
-            ):
+            if tester not in gone and (computed or idle > cpu_s + 0.5 or patience.over(now - used[tester], used[candidate])):
                 reason, code = (CPU_LIMIT if computed else IDLE_LIMIT), 9
                 gone[tester] = self._kill(tester)
         if candidate not in gone:
