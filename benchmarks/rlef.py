@@ -109,7 +109,8 @@ class Bench:
         return learner.policy, {"responses": responses, "curve": curve}
 
     def _start(self, seed: int) -> Any:
-        """Return the supervised policy of a seed, from the disk if it is there."""
+        """Return the supervised policy of a seed, from the disk if it is there; seeds may share one."""
+        seed %= self.options.warm_starts
         policy = build_mini_policy(self.chat.tokenizer, MiniShape(), seed)
         path = self._weights("start", seed)
         if path.exists():
@@ -230,6 +231,8 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=500, help="held-out problems of each arm")
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))
     parser.add_argument("--sft-steps", type=int, default=400)
+    parser.add_argument("--warm-starts", type=int, default=3, help="number of supervised policies that the seeds share")
+    parser.add_argument("--seeds-first", action="store_true", help="run all variants of a seed before the next seed")
     parser.add_argument("--out", type=Path, default=Path("runs/variants"), help="folder of the results")
     parser.add_argument("--report", action="store_true", help="print the tables of what is in --out, run nothing")
     parser.add_argument("--figure", type=Path, help="also write the learning curves as SVG")
@@ -243,9 +246,9 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
         with Judge(workers=1, isolation="batch", cache=ExecutionCache(inputs=mini.inputs_of)) as judge:
             bench = Bench(options, judge)
-            for name in options.variants:
-                for seed in range(options.seeds):
-                    bench.run(name, seed)
+            jobs = [(name, seed) for name in options.variants for seed in range(options.seeds)]
+            for name, seed in sorted(jobs, key=lambda job: job[1]) if options.seeds_first else jobs:
+                bench.run(name, seed)
     write_tables(options.out, VARIANTS, options.figure)
 
 
