@@ -172,6 +172,7 @@ def _trl_steps(policy: Any, chat: PlainFormat, collection: Collection, group: in
     """Return a function that does some steps of TRL on the recorded episodes and returns CPU seconds a step."""
     os.environ["TRL_EXPERIMENTAL_SILENCE"] = "1"
     from datasets import Dataset
+    from transformers.trainer_callback import PrinterCallback
     from transformers.utils import logging
     from trl import GRPOConfig, GRPOTrainer
 
@@ -229,6 +230,7 @@ def _trl_steps(policy: Any, chat: PlainFormat, collection: Collection, group: in
                 shuffle_dataset=False, model_init_kwargs={"dtype": "float32"},
             ),
         )  # fmt: skip
+        trainer.remove_callback(PrinterCallback)
         trainer.ends = []
         trainer.train()
         return (trainer.ends[-1] - trainer.ends[0]) / steps
