@@ -118,7 +118,7 @@ def main(
     page = write_report(
         result.runs,
         folder / "report.html",
-        title=f"Feedback use: {agent}",
+        title=f"Feedback use: {agent}" + (f", {options['model'].rstrip('/').split('/')[-1]}" if options.get("model") else ""),
         subtitle=f"{len(problems)} problems of {env}, {each} in each arm. {bench_sentence(result)}".strip(),
         tables=bench_tables(result),
         cards=bench_cards(result),

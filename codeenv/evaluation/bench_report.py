@@ -50,10 +50,14 @@ def bench_sentence(result: BenchResult) -> str:
         return ""
     gain = used.difference
     if gain.low > 0:
-        return f"It uses feedback: true feedback solves {gain.value:.1%} more than {used.second} feedback."
+        return f"It uses feedback: true feedback solves {_points(gain.value)} more than {used.second} feedback."
     if gain.high < 0:
-        return f"True feedback harms it: {-gain.value:.1%} less is solved than with {used.second} feedback."
+        return f"True feedback harms it: {_points(-gain.value)} fewer are solved than with {used.second} feedback."
     return f"No use of feedback is shown: the interval of true minus {used.second} holds 0."
+
+
+def _points(share: float) -> str:
+    return f"{share * 100:.1f} percentage points"
 
 
 def known_table(result: BenchResult) -> Table | None:

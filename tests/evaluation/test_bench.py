@@ -39,7 +39,7 @@ def test_utilisation_is_one_for_an_agent_that_only_repairs_on_feedback(bench):
     assert result.utilisation.share.value == 1.0
     assert result.utilisation.p_value < 0.05
     assert result.utilisation.mcnemar.only_a == len(PROBLEMS)
-    assert bench_sentence(result) == "It uses feedback: true feedback solves 100.0% more than random feedback."
+    assert bench_sentence(result) == "It uses feedback: true feedback solves 100.0 percentage points more than random feedback."
     assert "with 6 problems it may be 50% off" in arms_table(result).note
 
 

@@ -10,7 +10,8 @@ from codeenv.episode import EnvConfig, Episode
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.intervals import Estimate
 from codeenv.evaluation.report import Curve, Series, Table, write_report
-from codeenv.evaluation.report.figures import nice_ticks
+from codeenv.evaluation.report.figures import line_figure, nice_ticks
+from codeenv.evaluation.report.overview import edits_figure
 from codeenv.submission import fence
 
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium")
@@ -205,3 +206,12 @@ def test_ticks_are_round_and_within_one_step_of_the_ends(low, high):
     step = ticks[1] - ticks[0]
     assert ticks[0] <= low
     assert abs(high - ticks[-1]) <= step
+
+
+def test_nine_series_and_more_than_three_histograms_stay_apart():
+    curve = Curve("Many", "x", "y", [Series(str(number), [0, 1], [0.1, number / 10]) for number in range(9)])
+    assert [style for style, _ in line_figure(curve).legend][-2:] == ["s7", "s0 alt"]
+    few, many = ({str(run): [0.0, 0.3] for run in range(count)} for count in (3, 4))
+    assert "bar" in edits_figure(few).svg
+    assert "bar" not in edits_figure(many).svg
+    assert "0, 50.0%" in edits_figure(many).svg  # half of the steps repeat the program

@@ -15,6 +15,11 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 14, 12, 42
 SERIES_COLOURS = 8
 
 
+def series_class(number: int) -> str:
+    """Return the style of a series: a colour, and dashes once the colours are used up."""
+    return f"s{number % SERIES_COLOURS}" + (" alt" if number >= SERIES_COLOURS else "")
+
+
 def line_figure(curve: Curve) -> Figure:
     """Draw a line chart; intervals become bands, or whiskers where x is discrete."""
     points = [(x, y) for series in curve.series for x, y in zip(series.x, series.y, strict=True) if math.isfinite(y)]
@@ -34,14 +39,14 @@ def line_figure(curve: Curve) -> Figure:
         parts.append(_text(at_x(value), HEIGHT - BOTTOM + 16, _number(value), "middle", "tick"))
     for number, series in enumerate(curve.series):
         parts.append(_draw_series(series, number, len(curve.series), curve, at_x, at_y))
-    legend = [(f"s{number % SERIES_COLOURS}", series.name) for number, series in enumerate(curve.series)]
+    legend = [(series_class(number), series.name) for number, series in enumerate(curve.series)]
     return Figure(curve.title, _svg(parts, curve.title), legend if len(legend) > 1 or legend[0][1] else (), curve.note)
 
 
 def _draw_series(
     series: Series, number: int, count: int, curve: Curve, at_x: Callable[[float], float], at_y: Callable[[float], float]
 ) -> str:
-    colour = f"s{number % SERIES_COLOURS}"
+    colour = series_class(number)
     shift = (number - (count - 1) / 2) * min(7.0, 40.0 / count) if curve.discrete else 0.0
     places = [
         (at_x(x) + shift, at_y(y), x, y, index)
@@ -82,7 +87,7 @@ def histogram_figure(title: str, x_label: str, groups: Mapping[str, Sequence[flo
     base = at_y(0.0)
     bar = width * 0.86 / len(counts)
     for number, (name, shares) in enumerate(counts.items()):
-        parts.append(f'<g class="s{number % SERIES_COLOURS}">')
+        parts.append(f'<g class="{series_class(number)}">')
         for column, share in enumerate(shares):
             if share > 0:
                 x = LEFT + column * width + width * 0.07 + number * bar
@@ -91,7 +96,7 @@ def histogram_figure(title: str, x_label: str, groups: Mapping[str, Sequence[flo
                 box = f'x="{x:.1f}" y="{at_y(share):.1f}" width="{max(bar, 1):.1f}" height="{base - at_y(share):.1f}"'
                 parts.append(f'<rect class="bar" {box}><title>{label}</title></rect>')
         parts.append("</g>")
-    legend = [(f"s{number % SERIES_COLOURS}", name) for number, name in enumerate(counts)]
+    legend = [(series_class(number), name) for number, name in enumerate(counts)]
     return Figure(title, _svg(parts, title), legend if len(legend) > 1 else (), note)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from codeenv.evaluation.intervals import Estimate, paired_bootstrap
 from codeenv.evaluation.records import RunRecord
@@ -11,7 +11,10 @@ from codeenv.evaluation.report.data import Card, Cell, Curve, Figure, Series, Ta
 from codeenv.evaluation.report.figures import flow_figure, histogram_figure, line_figure
 from codeenv.evaluation.summary import ERROR_CLASSES, Summary, budget_curve, per_problem
 
-__all__ = ["behaviour_table", "comparison_table", "group_tables", "run_cards", "run_figures", "solve_table"]
+__all__ = ["behaviour_table", "comparison_table", "edits_figure", "group_tables", "run_cards", "run_figures", "solve_table"]
+
+_BARS = 3
+"""Most runs whose histograms are drawn as bars side by side."""
 
 
 def run_cards(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Card]:
@@ -108,6 +111,21 @@ def group_tables(summaries: Sequence[Summary]) -> list[Table]:
     return tables
 
 
+def edits_figure(edits: Mapping[str, Sequence[float]]) -> Figure:
+    """Draw sizes of edits: bars for a few runs, cumulative lines for many."""
+    if len(edits) <= _BARS:
+        note = "1 - chrF between successive programs; 'same' is an exact repetition."
+        return histogram_figure("Size of edits", "1 - chrF", edits, note=note)
+    x = [step / 40 for step in range(41)]
+    series = [
+        Series(name, x, [sum(value <= at for value in values) / len(values) for at in x])
+        for name, values in edits.items()
+        if values
+    ]
+    note = "1 - chrF between successive programs; the value at 0 is the share of exact repetitions."
+    return line_figure(Curve("Size of edits", "1 - chrF", "steps with at most this", series, note))
+
+
 def run_figures(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list[Figure]:
     """Return the overview's figures."""
     figures = []
@@ -131,8 +149,7 @@ def run_figures(runs: Sequence[RunRecord], summaries: Sequence[Summary]) -> list
         figures.append(line_figure(Curve("Sample budget", "responses k", "1@k", series, note, log_x=True)))
     edits = {summary.name: summary.edits for summary in summaries}
     if any(edits.values()):
-        note = "1 - chrF between successive programs; 'same' is an exact repetition."
-        figures.append(histogram_figure("Size of edits", "1 - chrF", edits, note=note))
+        figures.append(edits_figure(edits))
     order = ("accepted", *ERROR_CLASSES, "judge_error")
     for summary in summaries[:6]:
         if summary.turn_limit > 1:
