@@ -43,7 +43,7 @@ PROGRAMS = {
     "a place is written for a test that was killed": (
         "import os, struct\nbody = b'1'\n"
         "def f(x):\n    if x == 0:\n        while True: pass\n"
-        "    os.pwrite(3, struct.pack('<dQII', 0.0, 100000, 1, ord('V')), 16)\n    os.pwrite(3, body, 100000)\n    return x + 1",
+        "    os.pwrite(3, struct.pack('<fIII', 0.0, 100000, 1, ord('V')), 16)\n    os.pwrite(3, body, 100000)\n    return x + 1",
         [T, A, A, A, A, A],
     ),
     "the definition fails": ("def f(x): return x + 1\n1 / 0", [R] * COUNT),

@@ -39,13 +39,13 @@ class Program:
         self.batches: list[tuple[Domain, BatchOutcomes]] = []
         self.whole: Outcome | None = None
 
-    def outcome(self, data: bytes) -> Outcome | None:
-        """Return the outcome for an input, or `None` if it is not known."""
+    def outcome(self, data: bytes) -> tuple[Outcome, float] | None:
+        """Return the outcome for an input and its CPU seconds, or `None` if it is not known."""
         for domain, batch in self.batches:
             place = domain.places.get(data)
             if place is not None and (found := batch.outcome(place)) is not None:
                 return found
-        return self.whole
+        return None if self.whole is None else (self.whole, self.whole.time_s)
 
     def add(self, domain: Domain, batch: BatchOutcomes) -> None:
         """Add the outcomes of a batch; those already known stay."""

@@ -51,13 +51,14 @@ def report_from(program: Program, prepared: Prepared, level: str) -> Report | No
     worst = Verdict.ACCEPTED
     results = []
     for test in prepared.tests:
-        outcome = program.outcome(test.data)
-        if outcome is None:
+        found = program.outcome(test.data)
+        if found is None:
             return None
+        outcome, seconds = found
         verdict = outcome.verdict or compared(outcome, test, checker)
         if worst is Verdict.ACCEPTED:
             worst = verdict
-        results.append(outcome.result(test.index, test.public, verdict))
+        results.append(TestResult(test.index, test.public, verdict, seconds, outcome.memory_mb, outcome.output, outcome.error))
     return Report(prepared.problem.id, worst, tuple(results), "", level)
 
 

@@ -65,10 +65,6 @@ class Outcome:
         """Return the result of a test with this outcome and that verdict."""
         return TestResult(index, public, verdict, self.time_s, self.memory_mb, self.output, error or self.error, trace)
 
-    def after(self, time_s: float) -> Outcome:
-        """Return the same outcome of a run that took `time_s`."""
-        return Outcome(self.verdict, self.value, self.output, self.error, time_s, self.memory_mb)
-
 
 def bounded(text: str, limit: int) -> str:
     """Return text of at most about `limit` characters: its beginning and its end, and how much is missing between.
@@ -141,36 +137,39 @@ class BatchOutcomes:
         self._runs = runs
         self._unit = unit
         self._ended: dict[int, Outcome] = {}
-        self._told: dict[tuple[str, bytes], Outcome] = {}
+        self._told: dict[tuple[int, int, int, int], Outcome] = {}
         for run in runs:
             if self.whole is None and not (run.reason == EXITED and run.code == DONE and run.compiled):
                 self._read_end(run, unit.order())
 
-    def outcome(self, test: int) -> Outcome | None:
-        """Return the outcome of a test, or `None` if the batch has none."""
-        found = self._ended.get(test)
-        if found is not None:
-            return found
-        for run in self._runs:
-            record = run.record_of(test)
-            if record is not None and not record.letter.islower():
-                return self._read(record, run)
+    def outcome(self, test: int) -> tuple[Outcome, float] | None:
+        """Return the outcome of a test and its own CPU seconds, or `None` if the batch has none.
+
+        Places that share a text share an outcome: a program has few answers to many inputs.
+        """
+        if self._ended and test in self._ended:
+            found = self._ended[test]
+            return found, found.time_s
+        for number, run in enumerate(self._runs):
+            place = run.place_of(test)
+            if place is None:
+                continue
+            seconds, offset, length, letter = place
+            key = number, offset, length, letter
+            known = self._told.get(key) if seconds <= self._unit.time_s else None
+            if known is None and not chr(letter).islower():
+                record = Record(chr(letter), seconds, run.value[offset : offset + length])
+                known = _record_outcome(record, run, self._unit)
+                if seconds <= self._unit.time_s:
+                    self._told[key] = known
+            if known is not None:
+                return known, seconds
         if self.whole is not None:
-            return self.whole
+            return self.whole, self.whole.time_s
         if test in (self._unit.needed or range(len(self._unit.tests))):
             # the program pretended that its batch was complete
-            return Outcome(Verdict.RUNTIME_ERROR, error="the process ended before the call returned")
+            return Outcome(Verdict.RUNTIME_ERROR, error="the process ended before the call returned"), 0.0
         return None
-
-    def _read(self, record: Record, run: Run) -> Outcome:
-        """Return what a record says. Records that say the same are read once: a program has few answers to many inputs."""
-        if record.time_s > self._unit.time_s or len(self._runs) > 1:
-            return _record_outcome(record, run, self._unit)
-        key = record.letter, record.data
-        found = self._told.get(key)
-        if found is None:
-            found = self._told[key] = _record_outcome(record, run, self._unit)
-        return found if found.time_s == record.time_s else found.after(record.time_s)
 
     def _read_end(self, run: Run, order: list[int]) -> None:
         """Note what a run that did not come to its end means, and for which test."""

@@ -138,15 +138,27 @@ class Run:
             return None
         return Record(chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, self.value[RECORD.size : RECORD.size + length])
 
+    def place_of(self, test: int) -> tuple[float, int, int, int] | None:
+        """Return where the record of a test is on the board of a batch, checked in the same way: its CPU seconds, the offset
+        and length of its text, and its letter.
+        """
+        start = HEAD.size + test * PLACE.size
+        size = len(self.value)
+        if size < start + PLACE.size:
+            return None
+        place: tuple[float, int, int, int] = PLACE.unpack_from(self.value, start)
+        seconds, offset, length, letter = place
+        if not 0 < letter < 128 or offset + length > size:
+            return None
+        return place if 0 <= seconds < 1e9 else (0.0, offset, length, letter)
+
     def record_of(self, test: int) -> Record | None:
-        """Return the record of one test on the board of a batch, or `None`; what is there is checked in the same way."""
-        place = HEAD.size + test * PLACE.size
-        if len(self.value) < place + PLACE.size:
+        """Return the record of a test of a batch, or `None`."""
+        place = self.place_of(test)
+        if place is None:
             return None
-        seconds, offset, length, letter = PLACE.unpack_from(self.value, place)
-        if not 0 < letter < 128 or offset + length > len(self.value):
-            return None
-        return Record(chr(letter), seconds if 0 <= seconds < 1e9 else 0.0, self.value[offset : offset + length])
+        seconds, offset, length, letter = place
+        return Record(chr(letter), seconds, self.value[offset : offset + length])
 
 
 def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:

@@ -13,7 +13,7 @@ import struct
 
 HEAD = struct.Struct("<QQ")
 """At the beginning: bytes of the board that are used, and how many tests have an outcome."""
-PLACE = struct.Struct("<dQII")
+PLACE = struct.Struct("<fIII")
 """The place of a test: CPU seconds, offset and length of its text, and its letter; zeros if there is no outcome yet."""
 MAPPED = 1 << 18
 """Bytes of the file that are mapped; what is beyond is written by system calls."""
