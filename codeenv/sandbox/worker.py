@@ -28,15 +28,11 @@ from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unp
 __all__ = ["MODULES", "Worker", "WorkerConfig"]
 
 MODULES = (
-    "_socket",
-    "array",
     "atexit",
     "bisect",
-    "cmath",
     "collections",
     "collections.abc",
     "copy",
-    "datetime",
     "enum",
     "functools",
     "heapq",
@@ -110,7 +106,7 @@ class Worker:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=passed,
-                env={"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore", "LANG": "C.UTF-8"},
+                env={"PYTHONHASHSEED": "0", "PYTHONUTF8": "1", "PYTHONWARNINGS": "ignore", "LANG": "C.UTF-8", "LD_BIND_NOW": "1"},
                 cwd="/",
                 start_new_session=True,
             )

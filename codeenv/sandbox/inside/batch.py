@@ -7,6 +7,7 @@ batch gives up. The order is the asked-for tests first, so that one which ends t
 from __future__ import annotations
 
 import builtins
+import gc
 import os
 import sys
 import time
@@ -44,9 +45,12 @@ def _begin(job: child.Job, board: Board, index: int) -> tuple[Any, str, list[Any
     try:
         code, text = child.compiled(job, False)
     except child.NotCompiled as problem:
-        board.put(index, ord("C"), 0.0, str(problem).encode("utf-8", "replace"))
+        board.put(index, ord("C"), 0.0, str(problem))
         os._exit(0)
+    gc.disable()
     inputs = loads(child.read(job, job.blob))
+    gc.freeze()  # collections have no business with the inputs
+    gc.enable()
     child.seal(job)
     return code, text, inputs
 
@@ -63,7 +67,7 @@ def run_calls(job: child.Job, board: Board, order: list[int], first: int) -> NoR
         function = child.resolve(namespace, job.entry)
     except BaseException as error:
         letter, words = child.outcome_of(error, text, job)
-        put(order[first], ord(letter.lower()), 0.0, words.encode("utf-8", "replace"))
+        put(order[first], ord(letter.lower()), 0.0, words)
         finish(MODULE_FAILED)
     counted = clock()
     for index in order[first:]:
@@ -80,7 +84,7 @@ def run_calls(job: child.Job, board: Board, order: list[int], first: int) -> NoR
             counted = now
         else:
             counted += spent
-        put(index, ord(letter), spent, words.encode("utf-8", "replace"))
+        put(index, ord(letter), spent, words)
     finish(DONE)
 
 
@@ -98,6 +102,7 @@ class _Failures:
         self._text = text
         self._job = job
         self._known: dict[tuple[object, ...], tuple[str, str]] = {}
+        self._kept: list[object] = []
 
     def outcome(self, error: BaseException) -> tuple[str, str]:
         """Return what `child.outcome_of` returns."""
@@ -105,10 +110,12 @@ class _Failures:
         if type(kind) is not type or kind not in _ALIKE:
             return child.outcome_of(error, self._text, self._job)
         key: list[object] = [kind]
+        codes: list[object] = []
         step = error.__traceback__
-        while step is not None and len(key) < 20:
+        while step is not None and len(codes) < 8:
             code = step.tb_frame.f_code
-            key += (code.co_filename, step.tb_lineno, code.co_name)
+            codes.append(code)
+            key += (id(code), step.tb_lasti)
             step = step.tb_next
         try:
             key.append(str(error))
@@ -122,6 +129,7 @@ class _Failures:
             found = child.outcome_of(error, self._text, self._job)
             if len(self._known) < _REMEMBERED:
                 self._known[place] = found
+                self._kept += codes  # so that an identity stays theirs
         return found
 
 

@@ -19,6 +19,8 @@ MAPPED = 1 << 18
 """Bytes of the file that are mapped; what is beyond is written by system calls."""
 
 _SHARED = 4096
+_put_place = PLACE.pack_into
+_put_end = _put_done = struct.Struct("<Q").pack_into
 
 
 class Board:
@@ -27,7 +29,7 @@ class Board:
     def __init__(self, file: int, memory: mmap.mmap) -> None:
         self._file = file
         self._memory = memory
-        self._texts: dict[bytes, tuple[int, int]] = {}
+        self._texts: dict[str | bytes, tuple[int, int]] = {}
         self._end = 0
         self._done = 0
 
@@ -38,18 +40,26 @@ class Board:
         self._texts = {}
         self._done = 0
 
-    def put(self, index: int, letter: int, seconds: float, text: bytes) -> None:
+    def put(self, index: int, letter: int, seconds: float, text: str | bytes) -> None:
         """Write a test's outcome. Equal texts are written once."""
-        place = self._texts.get(text)
-        if place is None:
-            place = self._end, len(text)
-            self._write(self._end, text)
-            self._end += len(text)
-            if len(text) <= _SHARED:
-                self._texts[text] = place
-        self._write(HEAD.size + index * PLACE.size, PLACE.pack(seconds, place[0], place[1], letter))
+        place = self._texts.get(text) or self._add(text)
+        start = HEAD.size + index * PLACE.size
+        if start + PLACE.size <= MAPPED:
+            _put_place(self._memory, start, seconds, place[0], place[1], letter)
+        else:
+            self._write(start, PLACE.pack(seconds, place[0], place[1], letter))
         self._done += 1
-        self._write(0, HEAD.pack(self._end, self._done))
+        _put_done(self._memory, 8, self._done)
+
+    def _add(self, text: str | bytes) -> tuple[int, int]:
+        data = text.encode("utf-8", "replace") if isinstance(text, str) else text
+        place = self._end, len(data)
+        self._write(self._end, data)
+        self._end += len(data)
+        _put_end(self._memory, 0, self._end)
+        if len(text) <= _SHARED:
+            self._texts[text] = place
+        return place
 
     def _write(self, start: int, data: bytes) -> None:
         end = start + len(data)

@@ -348,8 +348,10 @@ class Zygote:
 
 def _load() -> float:
     """Return the machine's load average of the last minute."""
-    words = (ctypes.c_ulong * 32)()
-    return words[1] / 65536 if libc.sysinfo(words) == 0 else 1.0
+    return _SYSTEM[1] / 65536 if libc.sysinfo(_SYSTEM) == 0 else 1.0
+
+
+_SYSTEM = (ctypes.c_ulong * 32)()
 
 
 def _empty(file: int) -> None:
