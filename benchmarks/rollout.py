@@ -69,7 +69,7 @@ def judging_alone(problems: list[Problem], run: Path, workers: int, isolation: s
     for row in read_episodes(run):
         for turn in row["turns"]:
             for tests, requests in blocks.items():
-                if turn[tests] is not None:
+                if turn[tests] is not None and by_id[row["problem_id"]].tests(tests):  # type: ignore[arg-type]
                     requests.append(JudgeRequest(by_id[row["problem_id"]], turn["source"], tests=tests))  # type: ignore[arg-type]
     with Judge(sandbox="local", workers=workers, isolation=isolation) as judge:  # type: ignore[arg-type]
         judge.judge_many([JudgeRequest(problem, "print()") for problem in problems[: 2 * workers]])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from codeenv.judge import ExecutionCache, Judge, JudgeRequest, Report, Verdict
-from codeenv.problems.problem import CallTest, Checker, CodeTest, Limits, Problem, StdioTest
+from codeenv.problems.problem import CallTest, Checker, CodeTest, Limits, Problem, ProblemError, StdioTest
 
 SUM = Problem("sum", "Add one.", "stdio", public_tests=(StdioTest("1\n", "2\n"),), private_tests=(StdioTest("41\n", "42\n"),))
 DOUBLE = Problem(
@@ -151,6 +151,14 @@ def test_results_carry_index_publicness_output_and_resources(judge: Judge) -> No
 def test_only_the_asked_for_tests_run(judge: Judge, tests: str, indices: list[int]) -> None:
     report = judge.judge(DOUBLE, "def f(x): return x * 2", tests=tests)  # type: ignore[arg-type]
     assert [result.index for result in report.results] == indices
+
+
+@pytest.mark.parametrize(("asked", "there"), [("public", "private"), ("private", "public")])
+def test_tests_that_a_problem_does_not_have_are_an_error_and_no_acceptance(judge: Judge, asked: str, there: str) -> None:
+    problem = Problem("bare", "", "stdio", **{f"{there}_tests": (StdioTest("", "1"),)})  # type: ignore[arg-type]
+    with pytest.raises(ProblemError, match=f"'bare' has no {asked} tests.*{there}"):
+        judge.judge(problem, "print(1)", tests=asked)  # type: ignore[arg-type]
+    assert judge.judge(problem, "print(1)", tests=there).accepted  # type: ignore[arg-type]
 
 
 def test_the_traceback_names_the_submission_and_shows_its_lines_only(judge: Judge) -> None:

@@ -78,7 +78,7 @@ def _programs(run: Path, by_id: dict[str, Problem], limit: int) -> list[tuple[Pr
     found = []
     for row in read_episodes(run):
         problem, turn = by_id.get(row["problem_id"]), row["turns"][0] if row["turns"] else None
-        if problem is not None and turn is not None and turn["source"]:
+        if problem is not None and problem.public_tests and turn is not None and turn["source"]:
             found.append((problem, str(row["messages"][0]["content"]), str(turn["source"])))
         if len(found) == limit:
             break

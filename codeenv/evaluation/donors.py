@@ -93,7 +93,7 @@ class SameStatementFeedback:
         asked = {problem.statement for problem in problems}
         groups: dict[str, dict[str, Problem]] = {}
         for problem in (*problems, *more):
-            if problem.statement in asked and problem.correct_solutions:
+            if problem.statement in asked and problem.correct_solutions and problem.public_tests:
                 groups.setdefault(problem.statement, {}).setdefault(problem.id, problem)
         requests: list[JudgeRequest] = []
         for statement, group in groups.items():

@@ -148,7 +148,11 @@ class Judge:
         return self.judge_many([JudgeRequest(problem, source, tests, trace)])[0]
 
     def judge_many(self, requests: Sequence[JudgeRequest]) -> list[Report]:
-        """Judge submissions in parallel; the reports are in the order of the requests."""
+        """Judge submissions in parallel; the reports are in the order of the requests.
+
+        Raises:
+            ProblemError: a problem has none of the tests that are asked for; nothing has been judged then.
+        """
         started = time.thread_time()
         batch = self.isolation == "batch"
         reports: list[Report | None] = []

@@ -80,7 +80,11 @@ class Preparations:
         self._lock = threading.Lock()
 
     def get(self, problem: Problem, which: Which) -> Prepared:
-        """Return the prepared tests of a problem: public, private, or all."""
+        """Return the prepared tests of a problem: public, private, or all.
+
+        Raises:
+            ProblemError: there are none.
+        """
         key = (id(problem), which)
         found = self._kept.get(key)
         if found is not None and found.problem is problem:
@@ -96,6 +100,11 @@ class Preparations:
 
 def _prepare(problem: Problem, which: Which) -> Prepared:
     chosen = problem.tests(which)
+    if not chosen:
+        other = "private" if which == "public" else "public"
+        raise ProblemError(
+            f"problem {problem.id!r} has no {which} tests, so nothing can be judged by them; ask for its {other} ones"
+        )
     public = len(problem.public_tests)
     first = public if which == "private" else 0
     tests = []
