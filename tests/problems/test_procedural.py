@@ -98,3 +98,10 @@ def test_the_miniature_needs_a_known_rung_and_split() -> None:
         load("mini", rungs=("loop",))
     with pytest.raises(ProblemError, match="no split 'valid'"):
         load("mini", split="valid")
+
+
+def test_one_level_may_be_written_as_a_number() -> None:
+    assert list(load("procedural", levels=2, limit=5)) == list(load("procedural", levels=(2,), limit=5))
+    for bad in (9, "easy"):
+        with pytest.raises(ProblemError, match="levels is"):
+            load("procedural", levels=bad)

@@ -31,7 +31,7 @@ def load_procedural(
     request: Request,
     family: str = "mixed",
     seed: int = 0,
-    levels: Sequence[int] = (1, 2, 3),
+    levels: Sequence[int] | int = (1, 2, 3),
     vague: float = 0.15,
     size: int | None = None,
 ) -> ProblemSet:
@@ -47,7 +47,8 @@ def load_procedural(
     """
     if family not in FAMILIES:
         raise ProblemError(f"family is {family!r}; use one of {', '.join(FAMILIES)}, or the data set 'mini'")
-    if not levels or not set(levels) <= set(LEVELS):
+    levels = (levels,) if isinstance(levels, int) else levels  # as written on a command line: levels=1
+    if not levels or isinstance(levels, str) or not set(levels) <= set(LEVELS):
         raise ProblemError(f"levels is {levels!r}; use some of {', '.join(map(str, LEVELS))}")
     if not 0.0 <= vague <= 1.0:
         raise ProblemError(f"vague is {vague!r}; use a probability")
