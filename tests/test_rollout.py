@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -190,6 +192,23 @@ def test_a_missing_option_and_a_single_failure_are_named(tmp_path, monkeypatch, 
     assert "needs the option 'size'; give it as --agent-options size=VALUE" in capsys.readouterr().err
     assert main([*command, "--agent-options", "size=3"]) == 3
     assert "1 episode failed: episode 0 " in capsys.readouterr().err
+
+
+def test_progress_is_drawn_on_a_terminal_with_the_number_of_episodes_and_nowhere_else():
+    command = [sys.executable, "-m", "codeenv", "rollout", "--agent", "oracle", "--env", "codeenv/Procedural-v0", "--limit", "3"]
+    main_end, terminal = pty.openpty()
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=terminal)
+    os.close(terminal)
+    drawn = b""
+    while True:
+        try:
+            drawn += os.read(main_end, 1 << 16)
+        except OSError:  # the other end is closed
+            break
+    os.close(main_end)
+    assert run.communicate()[0] == b"3 of 3 episodes solved (100.0%)\n"
+    assert b"3/3" in drawn
+    assert subprocess.run(command, capture_output=True, check=True).stderr == b""
 
 
 def test_importing_codeenv_brings_no_heavy_package():

@@ -94,7 +94,7 @@ def main(
 
         def show(label: str, result: RolloutResult) -> None:
             rate = result.solved / result.episodes if result.episodes else 0.0
-            bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}")
+            bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}", result.total)
 
         result = run_bench(
             problems,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 __all__ = ["Bar"]
@@ -23,14 +24,22 @@ class Bar:
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
             columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-            times = (TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+            times = (TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left"))
             self._progress = Progress(*columns, *times, console=Console(stderr=True), transient=True)
-            self._task = self._progress.add_task(unit, total=total, note="")
+            self._task = self._progress.add_task(unit, total=total, note="", rate="")
+            self._begun, self._last = (0.0, 0), -1
 
-    def update(self, completed: int, note: str = "") -> None:
-        """Show that `completed` are done."""
+    def update(self, completed: int, note: str = "", total: int | None = None) -> None:
+        """Show that `completed` are done, and how many a second; a smaller number than before begins a new count."""
         if self._progress is not None:
-            self._progress.update(self._task, completed=completed, note=note)
+            now = time.monotonic()
+            if completed < self._last or self._last < 0:
+                self._begun = now, completed
+            self._last = completed
+            since, first = self._begun
+            rate = f"{(completed - first) / (now - since):.1f}/s" if now - since > 0.5 else ""
+            more = {} if total is None else {"total": total}
+            self._progress.update(self._task, completed=completed, note=note, rate=rate, **more)
 
     def __enter__(self) -> Bar:
         if self._progress is not None:

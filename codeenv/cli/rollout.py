@@ -76,7 +76,7 @@ def main(
     with Bar("episodes", episodes) as bar:
 
         def show(result: RolloutResult) -> None:
-            bar.update(result.episodes + len(result.failures), progress_note(result))
+            bar.update(result.episodes + len(result.failures), progress_note(result), result.total)
 
         try:
             result = rollout(

@@ -59,6 +59,7 @@ class RolloutResult:
 
     Attributes:
         rows: the rows of the episodes of this call, by episode number; empty if they went to a folder.
+        total: number of episodes of the whole run.
         episodes: number of finished episodes, those of a resumed run included.
         solved: how many of them were solved.
         solved_in: how many were solved in turn 1, 2, ...
@@ -68,6 +69,7 @@ class RolloutResult:
     """
 
     rows: dict[int, dict[str, Any]] = field(default_factory=dict)
+    total: int = 0
     episodes: int = 0
     solved: int = 0
     solved_in: Counter[int] = field(default_factory=Counter)
@@ -99,7 +101,7 @@ async def run_episodes(
     """
     if not len(problems):
         raise CodeenvError("the problem set is empty; give at least one problem")
-    result = RolloutResult()
+    result = RolloutResult(total=config.episodes)
     if folder is not None:
         result.episodes, result.solved_in = len(folder.done), Counter(folder.solved_in)
         result.solved = sum(result.solved_in.values())
