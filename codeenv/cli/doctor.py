@@ -14,6 +14,7 @@ import tyro
 
 from codeenv.judge.cheats import cheats_that_pass
 from codeenv.sandbox import cgroups, levels, toolchains
+from codeenv.sandbox.foreign import Foreign
 
 _OPTIONAL = {
     "torch": "agents",
@@ -52,7 +53,7 @@ def main(
         "limits": cgroups.state(),
         "docker": _docker(),
         "accelerator": _accelerator(),
-        "languages": {name: _language(name) for name in toolchains.FOREIGN},
+        "languages": _languages(),
         "packages": {name: _version(name) for name in _OPTIONAL},
     }
     passed: dict[str, list[str]] = {}
@@ -88,9 +89,17 @@ def _shown(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _language(name: str) -> dict[str, str]:
-    reason = toolchains.missing(name)
-    return {"version": "" if reason else toolchains.toolchain(name).version, "reason": reason}
+def _languages() -> dict[str, dict[str, str]]:
+    """Compile and run a small program in each language."""
+    found = {}
+    sandbox = Foreign("namespaces", 1)
+    try:
+        for name in toolchains.FOREIGN:
+            reason = sandbox.works(name)
+            found[name] = {"version": "" if reason else toolchains.toolchain(name).version, "reason": reason}
+    finally:
+        sandbox.close()
+    return found
 
 
 def _version(name: str) -> str | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import keyword
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
@@ -166,6 +167,11 @@ class Checker:
         object.__setattr__(self, "files", tuple(_texts("files", pair) for pair in self.files))
         if any(len(pair) != 2 for pair in self.files):
             raise ProblemError("checker files must be pairs of a name and a text")
+        for name, _ in self.files:
+            if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
+                raise ProblemError(f"checker files: the name {name!r} must be letters, digits, dots and dashes")
+        if any("\n" in flag for flag in self.flags):
+            raise ProblemError("checker flags must not hold line ends")
         if not _is_int(self.passes) or not 1 <= self.passes <= 100:
             raise ProblemError(f"checker passes is {self.passes!r}; use a whole number between 1 and 100")
 

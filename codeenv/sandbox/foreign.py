@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from codeenv.problems.languages import LANGUAGES
 from codeenv.sandbox.levels import REMEDIES
 from codeenv.sandbox.pool import Pool, WorkerLike
-from codeenv.sandbox.toolchains import Toolchain, World, toolchain
+from codeenv.sandbox.toolchains import Toolchain, World, source_name, toolchain
 from codeenv.sandbox.units import CPU_LIMIT, EXITED, IDLE_LIMIT, Run, SandboxError, Unit, WorkerLost
 from codeenv.sandbox.worker import Worker, WorkerConfig
 
@@ -68,6 +68,8 @@ class _Artifacts:
 
 
 _ARTIFACTS = _Artifacts()
+_TRIED: set[tuple[str, str]] = set()
+_TRYING = threading.Lock()
 
 
 class Foreign:
@@ -100,9 +102,12 @@ class Foreign:
             WorkerLost: the compiler's worker was lost twice.
         """
         self._check(language)
-        chain = toolchain(language)
+        return self._compile(toolchain(language), files, others or {})
+
+    def _compile(self, chain: Toolchain, files: Mapping[str, bytes], others: Mapping[str, bytes]) -> Compiled:
+        language = chain.language
         parts = [language, chain.version, repr(chain.compile.commands), repr(self.limits)]
-        everything = {**files, **(others or {})}
+        everything = {**files, **others}
         parts += [f"{name} {hashlib.sha256(data).hexdigest()}" for name, data in everything.items()]
         names = "\n".join(files) + ("\n\n" + "\n".join(others) if others else "")
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
@@ -134,9 +139,11 @@ class Foreign:
         An interactor and the submission it talks with have workers of different purposes, so that neither waits for the other.
         """
         self._check(language)
-        chain = toolchain(language)
+        return self._prepared(toolchain(language), unit, purpose)
+
+    def _prepared(self, chain: Toolchain, unit: Unit, purpose: str) -> tuple[Pool, Unit]:
         unit = replace(unit, time_s=unit.time_s + chain.start_s, memory=unit.memory + (chain.own_mb << 20))
-        return self._pool(purpose, language, chain.run, chain.own_mb), unit
+        return self._pool(purpose, chain.language, chain.run, chain.own_mb), unit
 
     def interact(self, language: str, unit: Unit, other: str, judging: Unit) -> tuple[Run, Run]:
         """Run two programs whose standard streams are joined by pipes; both units are of kind `piped` with one test.
@@ -146,8 +153,8 @@ class Foreign:
         """
         pool, unit = self.prepared(language, unit)
         other_pool, judging = self.prepared(other, judging, "interact")
-        down, up = os.pipe(), os.pipe()
         with pool.lend() as one, other_pool.lend() as two, ThreadPoolExecutor(2) as executor:
+            down, up = os.pipe(), os.pipe()
             left = executor.submit(_piped, one, unit, [down[0], up[1]])
             right = executor.submit(_piped, two, judging, [up[0], down[1]])
             return left.result(), right.result()
@@ -159,11 +166,40 @@ class Foreign:
         for pool in pools:
             pool.close()
 
+    def works(self, language: str) -> str:
+        """Return an empty text if a small program in a language compiles and runs here, else why not."""
+        try:
+            self._check(language)
+        except (SandboxError, WorkerLost) as error:
+            return str(error)
+        return ""
+
     def _check(self, language: str) -> None:
+        """Compile and run a program that does nothing, once in a process: what fails then is not a submission's fault."""
+        title = LANGUAGES[language].title if language in LANGUAGES else language
         if self.level != "namespaces":
+            what = "conversations with an interactor and several passes" if language == "python" else f"programs in {title}"
             raise SandboxError(
-                f"submissions in {LANGUAGES[language].title} run at the level 'namespaces' only, "
-                f"and the sandbox is {self.level!r}; use sandbox='local'"
+                f"{what} run at the level 'namespaces' only, and the sandbox is {self.level!r}; use sandbox='local'"
+            )
+        chain = toolchain(language)
+        with _TRYING:
+            if (key := (language, chain.version)) in _TRIED:
+                return
+            source = LANGUAGES[language].silent
+            name = source_name(language, source)
+            compiled = self._compile(chain, {name: source.encode()}, {})
+            said = compiled.error
+            if compiled.artifact:
+                entry = name if language in ("javascript", "python") else ""
+                pool, unit = self._prepared(chain, Unit("stdio", compiled.artifact, entry, (b"",)), "run")
+                run = self._twice(pool, unit)[0]
+                if run.reason == EXITED and run.code == 0:
+                    _TRIED.add(key)
+                    return
+                said = run.stderr.decode("utf-8", "replace").strip() or f"it ended with {run.code}"
+            raise SandboxError(
+                f"{title} ({chain.version}) does not work in the sandbox: {' '.join(said.split())[:300]}; install it anew"
             )
 
     def _pool(self, purpose: str, language: str, world: World, own_mb: int) -> Pool:

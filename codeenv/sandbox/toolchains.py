@@ -273,12 +273,15 @@ def _go() -> Toolchain:
 def _kept(name: str, text: str) -> str:
     """Write a small file of ours where it stays, and return its path."""
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codeenv"
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     part = folder / f"{name}.{os.getpid()}"
-    part.write_text(text, encoding="utf-8")
-    part.chmod(0o644)
-    part.replace(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        part.write_text(text, encoding="utf-8")
+        part.chmod(0o644)
+        part.replace(path)
+    except OSError as error:
+        raise SandboxError(f"{part} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can") from None
     return str(path)
 
 
@@ -318,7 +321,8 @@ def _java() -> Toolchain:
 @functools.cache
 def _javascript() -> Toolchain:
     node = _program("javascript", "node", "nodejs")
-    folders = tuple(_outermost({node, "/etc/ld.so.cache", *_placed(shared_libraries([node]))}))
+    parts = [path for path in ("/usr/share/nodejs",) if Path(path).is_dir()]  # where Debian keeps a part of the runtime
+    folders = tuple(_outermost({node, "/etc/ld.so.cache", *parts, *_placed(shared_libraries([node]))}))
     base = World((), folders, address_space=False, slack_mb=1024, stack_mb=64)
     run = (node, "--max-old-space-size={memory}", "--stack-size=62000", "{flags}")
     compile_world = replace(base, commands=((node, "--check", "{files}"),), compiles=True, artifact="{source}")
