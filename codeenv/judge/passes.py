@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from codeenv.judge.verdict import Verdict
 from codeenv.problems.problem import Checker
 from codeenv.sandbox.foreign import Foreign
 from codeenv.sandbox.toolchains import toolchain
-from codeenv.sandbox.units import Kind, Unit, WorkerLost
+from codeenv.sandbox.units import SIGNALLED, Kind, Unit, WorkerLost
 
 __all__ = ["Passes"]
 
@@ -78,10 +79,15 @@ class Passes:
         run, other = self.sandbox.interact(self.language, unit, self.validator.language, judging)
         outcome = foreign_outcome(run, unit, toolchain(self.language))
         said = judgement(other)
+        first = said.ended < left_by(run)[0]
         if outcome.verdict is None:
+            if said.verdict is Verdict.JUDGE_ERROR and not first and "BrokenPipe" in said.error:
+                return outcome, Judgement(Verdict.WRONG_ANSWER, "the submission ended before the conversation did")
             return outcome, said
-        if said.verdict is Verdict.WRONG_ANSWER and said.ended < left_by(run)[0]:
+        if said.verdict is Verdict.WRONG_ANSWER and first:
             return outcome, said
+        if said.verdict is Verdict.ACCEPTED and run.reason == SIGNALLED and run.code == signal.SIGPIPE:
+            return outcome, said  # it went on talking after it had been accepted
         return outcome, Judgement(outcome.verdict)
 
 

@@ -41,7 +41,7 @@ class World:
         commands: programs with their arguments, one after another; `{files}` stands for the source files, `{flags}` for
             a run's own arguments, `{memory}` for the memory limit in MiB.
         folders: folders and files of the host, at the same places, read-only.
-        links: symbolic links, (target, name), in the scratch folder.
+        files: (name, text) of files in a compiler's scratch folder.
         compiles: whether it is a compiler's world.
         artifact: the file that the compiler leaves; `{source}` is the source itself, `*.class` an archive of all of them.
         artifact_name: the name of the artifact where it runs; `{flags}` if a run says it.
@@ -56,7 +56,7 @@ class World:
 
     commands: tuple[tuple[str, ...], ...]
     folders: tuple[str, ...] = ()
-    links: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     compiles: bool = False
     artifact: str = ""
     artifact_name: str = "program"
@@ -74,7 +74,7 @@ class World:
             "commands": [list(command) for command in self.commands],
             "own_mb": own_mb,
             "folders": [path for path in self.folders if Path(path).exists()],
-            "links": [list(link) for link in self.links],
+            "files": [list(pair) for pair in self.files],
             "compiles": self.compiles,
             "artifact": self.artifact,
             "artifact_name": self.artifact_name,
@@ -106,7 +106,7 @@ class Toolchain:
     compile: World
     run: World
     start_s: float = 0.0
-    own_mb: int = 8
+    own_mb: int = 0
     memory_marks: tuple[str, ...] = field(default=())
 
 
@@ -246,18 +246,18 @@ def _go() -> Toolchain:
     form = "{{if .Export}}packagefile {{.ImportPath}}={{.Export}}{{end}}"
     rows = said("list", "-export", "-deps", "-f", form, *wanted).split("\n")
     archives = [row.partition("=")[2] for row in rows if "=" in row]
-    digest = re.sub(r"\W+", "-", version)
-    config = _kept(f"{digest}.importcfg", "\n".join(row for row in rows if row) + "\n")
+    config = "\n".join(row for row in rows if row) + "\n"
     commands = (
-        (f"{tools}/compile", "-importcfg", config, "-p", "main", "-pack", "-o", "program.a", "{files}"),
-        (f"{tools}/link", "-importcfg", config, "-s", "-w", "-buildmode=exe", "-o", "program", "program.a"),
+        (f"{tools}/compile", "-importcfg", "importcfg", "-p", "main", "-pack", "-o", "program.a", "{files}"),
+        (f"{tools}/link", "-importcfg", "importcfg", "-s", "-w", "-buildmode=exe", "-o", "program", "program.a"),
     )
     places = {str(Path(path).parent) if path.startswith(root) else path for path in archives}
-    folders = tuple(_outermost({os.path.realpath(tools), root, config, *places}))
+    folders = tuple(_outermost({os.path.realpath(tools), root, *places}))
     threads = (("GOMAXPROCS", "2"),)
     compile_world = World(
         commands,
         folders,
+        files=(("importcfg", config),),
         compiles=True,
         artifact="program",
         scratch_mb=512,
@@ -268,21 +268,6 @@ def _go() -> Toolchain:
     run_world = World(_NATIVE.commands, address_space=False, shared_memory=False, slack_mb=64, environment=threads)
     marks = ("runtime: out of memory", "fatal error: out of memory", "cannot allocate memory")
     return Toolchain("go", version, compile_world, run_world, own_mb=16, memory_marks=marks)
-
-
-def _kept(name: str, text: str) -> str:
-    """Write a small file of ours where it stays, and return its path."""
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codeenv"
-    path = folder / name
-    part = folder / f"{name}.{os.getpid()}"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(text, encoding="utf-8")
-        part.chmod(0o644)
-        part.replace(path)
-    except OSError as error:
-        raise SandboxError(f"{part} cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that can") from None
-    return str(path)
 
 
 def _outermost(paths: set[str]) -> list[str]:

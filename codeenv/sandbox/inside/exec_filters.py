@@ -13,9 +13,9 @@ from . import seccomp, syscalls
 
 _RUN_MORE = "execve statfs fstatfs sched_getparam sched_getscheduler fadvise64 fsync fdatasync truncate getdents"
 _RUN_LESS = {"fork", "vfork", "kill", "tgkill", "clone", "mmap"}
-_COMPILE_MORE = """
+_FILES = """
 unlinkat renameat renameat2 linkat symlinkat fchmod fchmodat umask utimensat fallocate copy_file_range fchown fchownat
-rename mkdir mkdirat rmdir creat link unlink symlink chmod mmap
+rename mkdir mkdirat rmdir creat link unlink symlink chmod
 """
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _REFUSE, _UNKNOWN = 0x00050000 | errno.EPERM, 0x00050000 | errno.ENOSYS
@@ -24,15 +24,18 @@ _LD_NUMBER, _LD_ARCH, _LD_ARGUMENT = 0, 4, 16
 _SHARED = 1  # MAP_SHARED is 1, MAP_SHARED_VALIDATE 3, MAP_PRIVATE 2
 
 
-def run_filter(arch: str, shared_memory: bool) -> tuple[bytes, list[int]]:
+def run_filter(arch: str, shared_memory: bool, files: bool = False) -> tuple[bytes, list[int]]:
     """Return the filter for a submission, and the offsets where its own pid goes.
 
     Args:
         arch: the machine.
         shared_memory: whether shared mappings are allowed; not where memory is limited by private data alone.
+        files: whether files may be changed: those of a validator's feedback folder.
     """
     number, program = _begin(arch)
     _allow(program, number, [name for name in (seccomp.PLAIN + _RUN_MORE).split() if name not in _RUN_LESS])
+    if files:
+        _allow(program, number, _FILES.split())
     _arguments(program, number)
     program.equal(number["clone"], 0, 4)
     program.load(_LD_ARGUMENT)
@@ -62,7 +65,7 @@ def run_filter(arch: str, shared_memory: bool) -> tuple[bytes, list[int]]:
 def compile_filter(arch: str) -> tuple[bytes, list[int]]:
     """Return the filter for a compiler."""
     number, program = _begin(arch)
-    _allow(program, number, (seccomp.PLAIN + _RUN_MORE + _COMPILE_MORE).split())
+    _allow(program, number, (seccomp.PLAIN + _RUN_MORE + _FILES + "mmap").split())
     _arguments(program, number)
     program.equal(number["clone"], 0, 4)
     program.load(_LD_ARGUMENT)

@@ -42,8 +42,6 @@ def confine(world: dict[str, Any], control: int, request: int, reply: int, say: 
     namespaces.mount("none", SCRATCH, "tmpfs", namespaces.NOSUID | namespaces.NODEV, size)
     for name, value in (("NPROC", world["processes"]), ("NOFILE", 256), ("CORE", 0), ("MEMLOCK", 0), ("MSGQUEUE", 0)):
         resource.setrlimit(getattr(resource, f"RLIMIT_{name}"), (value, value))
-    for folder in world["links"]:
-        os.symlink(*folder)
     os.chdir(SCRATCH)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     worker = Worker(control, request, reply, world)
@@ -60,9 +58,10 @@ class Worker(zygote.Zygote):
 
     def __init__(self, control: int, request: int, reply: int, world: dict[str, Any]) -> None:
         arch = syscalls.machine()
-        compiling = world["compiles"]
-        code = exec_filters.compile_filter(arch) if compiling else exec_filters.run_filter(arch, world["shared_memory"])
+        shared = world["shared_memory"]
+        code = exec_filters.compile_filter(arch) if world["compiles"] else exec_filters.run_filter(arch, shared)
         super().__init__(control, request, reply, seccomp.Filter(arch, *code), True)
+        self.judging_filter = seccomp.Filter(arch, *exec_filters.run_filter(arch, shared, True))
         self.world = world
         self.socket = socket.socket(fileno=os.dup(control))
 
@@ -113,6 +112,8 @@ class Worker(zygote.Zygote):
         names = sources.split("\n")
         for name, place in zip([*names, *others.split("\n")], job.tests):
             _write(os.path.join(SCRATCH, name), child.read(job, place))
+        for name, text in self.world["files"]:
+            _write(os.path.join(SCRATCH, name), text.encode())
         for file in (self.stdin, self.stdout, self.stderr, self.value):
             _empty(file)
         started = time.monotonic()
@@ -166,12 +167,15 @@ class Worker(zygote.Zygote):
         flags = job.entry.split("\n") if job.entry else []
         command = [word.replace("{memory}", memory) for word in self.world["commands"][0]]
         words = [part for word in command for part in (flags if word == "{flags}" else [word])]
+        conversation = bool(pipes)
         pid = self._fork([*(pipes or [self.stdin, self.stdout]), self.stderr], partial(self._become, job, words))
-        ended = self._watch(pid, 2 * job.cpu_s + 1 if pipes else job.cpu_s)
+        if pipes and _judging():
+            os.close(pipes.pop())  # the end of its words is for itself to say
+        ended = self._watch(pid, 2 * job.cpu_s + 1 if conversation else job.cpu_s)
         when = time.monotonic()
-        for file in pipes:  # only now the other end learns of it, so that the two times tell who ended first
+        for file in pipes:  # only now the other side can learn of it, so that the two times tell who ended first
             os.close(file)
-        if pipes and ended[2].ru_utime + ended[2].ru_stime > job.cpu_s:
+        if conversation and ended[2].ru_utime + ended[2].ru_stime > job.cpu_s:
             ended = zygote.CPU_LIMIT, ended[1], ended[2]
         feedback = os.path.join(SCRATCH, _FEEDBACK)
         left = {}
@@ -185,7 +189,7 @@ class Worker(zygote.Zygote):
         world = self.world
         try:
             os.closerange(3, 1 << 16)
-            judging = os.path.isdir(os.path.join(SCRATCH, _FEEDBACK))  # what judges outlives the end of whom it talks with
+            judging = _judging()  # what judges outlives the end of whom it talks with
             for number in (signal.SIGXFSZ, signal.SIGINT, *([] if judging else [signal.SIGPIPE])):
                 signal.signal(number, signal.SIG_DFL)
             namespaces.drop_capabilities()
@@ -194,7 +198,7 @@ class Worker(zygote.Zygote):
             limits = [("CPU", seconds), ("FSIZE", job.output + 1), ("STACK", world["stack"] or min(job.memory, 1 << 28))]
             limits.append(("AS" if world["address_space"] else "DATA", job.memory + world["slack"]))
             environment = {"LANG": "C.UTF-8", "HOME": SCRATCH, "TMPDIR": SCRATCH, **world["environment"]}
-            self.filter.load(os.getpid())
+            (self.judging_filter if judging else self.filter).load(os.getpid())
             for name, value in limits:
                 number = getattr(resource, f"RLIMIT_{name}")
                 hard = resource.getrlimit(number)[1]
@@ -210,6 +214,11 @@ class Worker(zygote.Zygote):
         """Open or close the scratch folder for writing."""
         flags = namespaces.REMOUNT | namespaces.BIND | namespaces.NOSUID | namespaces.NODEV
         namespaces.mount(None, SCRATCH, None, flags | (0 if yes else namespaces.RDONLY))
+
+
+def _judging() -> bool:
+    """Whether the program that is placed judges another: only such a one has a folder for feedback."""
+    return os.path.isdir(os.path.join(SCRATCH, _FEEDBACK))
 
 
 def _main_class(found: dict[str, bytes]) -> str:
