@@ -145,6 +145,51 @@ def test_an_interactor_talks_with_the_submission_and_judges_it(name: str, judge_
     assert report.verdict.value == verdict, report
 
 
+def test_a_submission_that_goes_on_talking_after_it_was_accepted_is_accepted(local: Judge) -> None:
+    checker = Checker(kind="interactor", program=INTERACTOR["cpp"], language="cpp")
+    more = IN_CPP.replace("} }\n", "} for (int i = 0; i < 100000; i++) std::cout << i << std::endl; }\n")
+    assert local.judge(problem(checker, "cpp", "357\n"), more).accepted
+
+
+def test_an_interactor_may_close_its_side_and_read_to_the_end(local: Judge) -> None:
+    source = (
+        "import os, sys\nprint(3, flush=True)\nprint(4, flush=True)\nos.close(1)\nsys.stdout = None\n"
+        "sys.exit(42 if sys.stdin.read().split() == ['7'] else 43)\n"
+    )
+    checker = Checker(kind="interactor", program=source)
+    total = "import sys\nprint(sum(map(int, sys.stdin)))"
+    assert local.judge(problem(checker), total).accepted
+    assert local.judge(problem(checker), total + "\nprint(8)").verdict is Verdict.WRONG_ANSWER
+
+
+def test_an_interactor_in_python_whose_partner_is_gone_rejects(local: Judge) -> None:
+    source = "import sys, time\nsys.stdin.readline()\nfor i in range(100000): print(i)\nsys.exit(42)\n"
+    report = local.judge(problem(Checker(kind="interactor", program=source)), "pass")
+    assert report.verdict is Verdict.WRONG_ANSWER
+    assert report.results[0].error == "the submission ended before the conversation did"
+
+
+def test_a_validator_may_change_its_feedback_folder_and_nothing_else(local: Judge) -> None:
+    source = """#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <sys/socket.h>
+#include <unistd.h>
+int main(int, char** words) {
+    std::string folder = words[3];
+    std::ofstream(folder + "a") << 1;
+    std::filesystem::rename(folder + "a", folder + "b");
+    std::filesystem::remove(folder + "b");
+    std::filesystem::create_directory(folder + "c");
+    if (fork() >= 0 || socket(AF_INET, SOCK_STREAM, 0) >= 0) return 43;
+    if (std::fopen("/etc/passwd", "r") || std::fopen("/new", "w")) return 43;
+    return std::filesystem::exists(folder + "b") ? 43 : 42;
+}
+"""
+    checker = Checker(kind="validator", program=source, language="cpp")
+    assert local.judge(problem(checker), "print(1)").accepted
+
+
 def test_both_sides_of_a_conversation_may_be_compiled(local: Judge) -> None:
     checker = Checker(kind="interactor", program=INTERACTOR["cpp"], language="cpp")
     assert local.judge(problem(checker, "cpp", "357\n"), IN_CPP).accepted
