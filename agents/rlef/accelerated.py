@@ -30,6 +30,7 @@ class AcceleratedDevices(Devices):
     Args:
         shard: whether to shard the decoder layers; by default if accelerate's configuration says FSDP.
         cpu: whether to stay on the processor although there is a GPU.
+        writes: precision of the whole copy of a sharded policy that writes; `same` is the policy's.
 
     Raises:
         CodeenvError: accelerate is not installed, or is configured for something that is not supported.
@@ -37,7 +38,7 @@ class AcceleratedDevices(Devices):
 
     streams = True
 
-    def __init__(self, shard: bool | None = None, cpu: bool = False) -> None:
+    def __init__(self, shard: bool | None = None, cpu: bool = False, writes: str = "same") -> None:
         try:
             from accelerate import Accelerator, DistributedType
         except ImportError:
@@ -50,6 +51,8 @@ class AcceleratedDevices(Devices):
         self.count = int(self._accelerator.num_processes)
         self.device = self._accelerator.device
         self._shard = (kind == DistributedType.FSDP if shard is None else shard) and self.count > 1
+        self.casts = self._shard
+        self._dtype = None if writes == "same" else getattr(torch, writes)
         self._writer: PreTrainedModel | None = None
 
     def place(self, module: Module) -> Module:
@@ -59,6 +62,7 @@ class AcceleratedDevices(Devices):
 
             if isinstance(module, PreTrainedModel) and any(parameter.requires_grad for parameter in module.parameters()):
                 self._writer = copy.deepcopy(module).requires_grad_(False)
+                nn.Module.to(self._writer, dtype=self._dtype)
             for layer in _decoder_layers(module):
                 fully_shard(layer)
         return module
@@ -69,7 +73,9 @@ class AcceleratedDevices(Devices):
     def sampler(self, policy: PreTrainedModel) -> PreTrainedModel:
         if self._writer is None:
             return policy
-        self._writer.load_state_dict(self.whole(policy.state_dict()))
+        with torch.no_grad():
+            for mine, theirs in zip(self._writer.parameters(), policy.parameters(), strict=True):
+                mine.copy_(_full(theirs))  # one whole tensor at a time
         return self._writer
 
     def gather(self, collection: Collection) -> Collection:

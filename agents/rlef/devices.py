@@ -23,11 +23,13 @@ class Devices:
         rank, count: number of this process, and how many there are. Process 0 writes the files.
         streams: whether every episode draws its tokens from a generator of its own, so that they do not depend on which
             process plays it.
+        casts: whether `sampler` returns a copy in the precision in which the policy is to write.
     """
 
     rank = 0
     count = 1
     streams = False
+    casts = False
 
     def place(self, module: Module) -> Module:
         """Return the module where it is to be trained; its optimiser is made afterwards."""

@@ -52,7 +52,7 @@ def _devices(config: TrainConfig) -> Devices:
         return Devices()
     from codeenv.agents.rlef.accelerated import AcceleratedDevices
 
-    return AcceleratedDevices()
+    return AcceleratedDevices(writes=config.rlef.sampling_dtype)
 
 
 def check_guards(metrics: Metrics, guards: GuardConfig) -> None:

@@ -109,7 +109,7 @@ class Learner:
         self.completion = completion
         self._seed = seed
         self._begun: Metrics = {}
-        self._writer = Writer(config.sampling_dtype) if config.sampling_dtype != "same" else None
+        self._writer = None if config.sampling_dtype == "same" or self.devices.casts else Writer(config.sampling_dtype)
         self._ahead: Ahead | None = None
         self._behind: list[dict[str, Any]] = []
         self.chat = chat
