@@ -32,6 +32,7 @@ class AlignmentConfig:
         floor: alignment starts when this share of the answers to the first items is right; ours, since a policy that is
             never right learns nothing from such prompts. The released code has no floor (0.0).
         recheck: iterations between two looks at the floor.
+        repairs: share of the items that ask for a masked line instead (CodeBoost); a kind of task of its own; mode `ours`.
         least_successes: a batch whose alignment answers have fewer successes gives them no advantage; ours (0: never).
     """
 
@@ -48,6 +49,7 @@ class AlignmentConfig:
     floor: float = 0.1
     recheck: int = 10
     least_successes: int = 10
+    repairs: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.fraction < 1.0:
@@ -61,8 +63,11 @@ class AlignmentConfig:
         for name in ("samples", "recheck"):
             if getattr(self, name) < 1:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a whole number of at least 1")
-        if not 0.0 <= self.floor <= 1.0:
-            raise CodeenvError(f"floor is {self.floor!r}; use a share from 0.0 to 1.0")
+        for name in ("floor", "repairs"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a share from 0.0 to 1.0")
+        if self.mode == "official" and self.repairs:
+            raise CodeenvError(f"repairs is {self.repairs!r}, but mode 'official' has none; set it to 0.0 or the mode to 'ours'")
 
     @property
     def style(self) -> str:

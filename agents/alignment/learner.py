@@ -83,7 +83,7 @@ class MixedLearner(Learner):
         self.answered: list[Answered] = []
         self.frozen: list[PredictionItem] = []
         self._ready = False
-        self._turn_kind = torch.zeros(0, dtype=torch.long)  # per turn: 0 code, 1 alignment
+        self._turn_kind = torch.zeros(0, dtype=torch.long)  # per turn: 0 code, 1 alignment, 2 repairs where they are asked for
         self._success = torch.zeros(0, dtype=torch.bool)  # per episode
         self._hidden: Tensor | None = None  # states of the chunk in hand
         self._token_weight: Tensor | None = None
@@ -183,7 +183,9 @@ class MixedLearner(Learner):
         names = [f"code/{one.episode.problem.id}" for one in played] + [f"item/{one.item.id}" for one in answered]
         places: dict[str, int] = {}
         self._group = torch.tensor([places.setdefault(name, len(places)) for name in names], device=self.device)
-        kind = torch.tensor([0] * len(played) + [1] * len(answered), device=self.device)
+        apart = self.alignment is not None and self.alignment.repairs > 0
+        numbers = [2 if apart and one.item.kind == "repair" else 1 for one in answered]
+        kind = torch.tensor([0] * len(played) + numbers, device=self.device)
         self._turn_kind = kind[table.episode]
         success = [one.solved for one in played] + [one.score.exact for one in answered]
         self._success = torch.tensor(success, dtype=torch.bool, device=self.device)
@@ -251,7 +253,7 @@ class MixedLearner(Learner):
     def _logprobs(self, table: TurnTable, chunk: Chunk) -> tuple[Tensor, Tensor]:
         self._hidden = hidden_states(self.policy, chunk.batch)
         logprobs, entropy = logprobs_of_states(self.policy, self._hidden, chunk.batch, self.config.temperature)
-        kind = self._turn_kind[table.token_turn[chunk.tokens]]
+        kind = self._turn_kind[table.token_turn[chunk.tokens]].clamp(max=1)
         for number in range(2):
             self._entropy[number] += torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
         return logprobs, entropy
@@ -292,4 +294,13 @@ def _answer_metrics(answered: Sequence[Answered], targets: Targets, first: int) 
         "align_tokens": sum(len(one.conversation.response(0)) for one in answered) / count,
         "align_kl": float(targets.log_ratio[first:].mean()),
         "align_advantage": float(advantages.abs().mean()),
+        **_exact_by_kind(answered),
     }
+
+
+def _exact_by_kind(answered: Sequence[Answered]) -> Metrics:
+    """Return the share of wholly right answers of each kind of item, if there is more than one."""
+    by: dict[str, list[bool]] = {}
+    for one in answered:
+        by.setdefault(one.item.kind, []).append(one.score.exact)
+    return {f"align_exact_{kind}": sum(found) / len(found) for kind, found in by.items()} if len(by) > 1 else {}

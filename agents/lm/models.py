@@ -14,13 +14,14 @@ __all__ = ["MiniShape", "build_mini_critic", "build_mini_policy"]
 
 @dataclass(frozen=True, slots=True)
 class MiniShape:
-    """The size of a small Llama-architecture model."""
+    """The size of a small Llama-architecture model, and the standard deviation of its first weights."""
 
     hidden: int = 64
     feed_forward: int = 176
     layers: int = 3
     heads: int = 4
     context: int = 128
+    spread: float = 0.02
 
     def config(self, tokenizer: PreTrainedTokenizerBase) -> LlamaConfig:
         return LlamaConfig(
@@ -32,7 +33,7 @@ class MiniShape:
             num_key_value_heads=self.heads,
             max_position_embeddings=self.context,
             tie_word_embeddings=True,
-            initializer_range=0.02,
+            initializer_range=self.spread,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             bos_token_id=None,

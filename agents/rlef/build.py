@@ -18,6 +18,7 @@ from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.prediction import ItemBuilder, PredictionScorer
+from codeenv.prediction.masked import MaskingBuilder
 from codeenv.prediction.released import ReleasedBuilder
 from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig
 
@@ -50,7 +51,7 @@ def build_learner(
     if config.accelerate:
         raise CodeenvError("alignment, trace_head and mask learn in one process on the processor; set accelerate to false")
     if aligned and config.rlef.critic_level == "turn":
-        critic = _of_kinds(critic)
+        critic = _of_kinds(critic, kinds=3 if config.alignment.repairs else 2)
     return MixedLearner(
         policy,
         critic,
@@ -61,15 +62,27 @@ def build_learner(
         alignment=config.alignment if aligned else None,
         builder=_builder(config, chat, judge) if aligned else None,
         scorer=PredictionScorer(judge, config.alignment.reward, strict=config.alignment.mode == "official"),
-        auxiliary=Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, device=policy.device)
-        if head
-        else None,
+        auxiliary=_auxiliary(config, policy) if head else None,
         masking=Masking(config.mask, config.seed) if masked else None,
         completion=completion,
     )
 
 
+def _auxiliary(config: TrainConfig, policy: PreTrainedModel) -> Auxiliary:
+    family = FAMILIES.get(config.problems)
+    labeller = family.labeller if family is not None else None
+    return Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, labeller, policy.device)
+
+
 def _builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder:
+    settings = config.alignment
+    builder = _plain_builder(config, chat, judge)
+    if not settings.repairs:
+        return builder
+    return MaskingBuilder(builder, settings.repairs, config.seed)
+
+
+def _plain_builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder:
     settings = config.alignment
     if settings.mode == "official":
         return ReleasedBuilder(judge, prompt_tokens=lambda text: len(chat.opening(text)))
@@ -79,8 +92,8 @@ def _builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder
     return ScopedBuilder(judge, ScopedConfig(names=settings.names, source=settings.source, seed=config.seed))
 
 
-def _of_kinds(critic: Critic) -> KindCritic:
-    """Return the critic with an output for alignment prompts beside its own."""
-    wide = KindCritic(critic.trunk).to(next(critic.parameters()).device)
+def _of_kinds(critic: Critic, kinds: int) -> KindCritic:
+    """Return the critic with outputs for alignment prompts beside its own."""
+    wide = KindCritic(critic.trunk, kinds).to(next(critic.parameters()).device)
     wide.head.load_state_dict(critic.head.state_dict())
     return wide

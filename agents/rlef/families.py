@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
-from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments
+from codeenv.agents.alignment.miniature import SHAPE as VALUES_SHAPE
+from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments, digit_labels
 from codeenv.agents.alignment.miniature import build_tokenizer as values_tokenizer
 from codeenv.agents.lm.chat_format import PlainFormat
+from codeenv.agents.lm.models import MiniShape
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer
+from codeenv.agents.trace_head.auxiliary import Labeller
 from codeenv.prediction import ItemBuilder
 from codeenv.problems import Problem
 from codeenv.problems.procedural import mini, values
@@ -29,6 +32,8 @@ class Family:
         documents: given format and seed: the maker of supervised conversations.
         tokenizer: makes the tokenizer.
         inputs: what the judge's cache runs every program on.
+        shape: of the policy.
+        labeller: labels of the trace head without running a program again; `None` traces runs.
         builder: given kind of attempts and seed: makes alignment items without running a program again; `None` runs them.
     """
 
@@ -36,6 +41,8 @@ class Family:
     documents: Callable[[PlainFormat, int], Callable[[int], Sequence[TokenConversation]]]
     tokenizer: Callable[[], PreTrainedTokenizerFast]
     inputs: Any
+    shape: MiniShape = field(default_factory=MiniShape)
+    labeller: Labeller | None = None
     builder: Callable[[str, int], ItemBuilder] | None = None
 
 
@@ -44,8 +51,7 @@ def _mini(part: int, count: int, seed: int) -> list[Problem]:
 
 
 def _values(part: int, count: int, seed: int) -> list[Problem]:
-    # New problems of the same programs: the supervised documents teach which programs there are.
-    return [values.problem(task) for task in values.sample_tasks("train", count, seed + 500_000_003 * part)]
+    return [values.problem(task) for task in values.sample_tasks("tune" if part else "train", count, seed)]
 
 
 FAMILIES: dict[str, Family] = {
@@ -55,6 +61,8 @@ FAMILIES: dict[str, Family] = {
         ValuesDocuments,
         values_tokenizer,
         values.input_domain(),
+        VALUES_SHAPE,
+        digit_labels,
         lambda source, seed: FamilyBuilder("state", source, seed),
     ),
 }

@@ -259,7 +259,7 @@ class TrainingRun:
             return load_policy(config.model.name, config.model.dtype), chat_format(load_tokenizer(config.model.name))
         family = FAMILIES.get(config.problems, FAMILIES["mini"])
         chat = PlainFormat(family.tokenizer())
-        policy = build_mini_policy(chat.tokenizer, MiniShape(), config.seed)
+        policy = build_mini_policy(chat.tokenizer, family.shape, config.seed)
         if config.sft_steps:
             say(f"warm start: {config.sft_steps} supervised steps")
             train_supervised(policy, family.documents(chat, config.seed), config.sft(), config.seed)

@@ -166,7 +166,10 @@ def named_arguments(item: PredictionItem) -> str:
     """
     if isinstance(item.test, StdioTest):
         return item.input_text.rstrip("\n")
-    names = parameters_of(item.code, item.problem.entry_point)
+    code = item.code
+    for number, line in enumerate(item.masked, start=1):  # put back so that it parses; only its parameters are read
+        code = code.replace(f"MASKED_LINE_{number}", line, 1)
+    names = parameters_of(code, item.problem.entry_point)
     values = [repr(value) for value in item.test.args]
     shown = [f"{name}={value}" for name, value in zip(names, values, strict=False)] + values[len(names) :]
     return ",".join([*shown, *(f"{name}={value!r}" for name, value in item.test.kwargs.items())])

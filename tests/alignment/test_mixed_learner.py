@@ -8,7 +8,7 @@ import torch
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.alignment.learner import MixedLearner
-from codeenv.agents.alignment.miniature import FamilyBuilder, build_tokenizer, env_config, exam, family_labels
+from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments, build_tokenizer, env_config, exam, family_labels
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.rlef.config import MINI
@@ -19,7 +19,7 @@ from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
-from codeenv.prediction import PredictionScorer
+from codeenv.prediction import Attempt, PredictionScorer, answer_text, prompt_of
 from codeenv.problems.procedural import values
 
 torch.set_num_threads(1)
@@ -169,6 +169,34 @@ def test_the_state_of_alignment_goes_through_a_checkpoint(judge):
     assert len(other.buffer) == 24
     assert [item.id for item in other.buffer.sample(6)] == [item.id for item in learner.buffer.sample(6)]
     assert [item.id for item in other.frozen] == [item.id for item in learner.frozen]
+
+
+def test_the_released_rules_ask_about_the_first_test_and_each_input_and_output_once():
+    tasks = values.sample_tasks("train", 40, seed=3)
+    attempts = [
+        Attempt(values.problem(task), other.program.source, passed=False, test=1)
+        for task, other in zip(tasks, values.sample_tasks("train", 40, seed=4), strict=True)
+    ]
+    ours, released = (FamilyBuilder(released=rules).build(attempts * 2).items for rules in (False, True))
+    assert len(ours) == 40
+    assert len({(item.test.args, item.output) for item in released}) == len(released) <= 40
+    assert {item.problem.public_tests.index(item.test) for item in ours} == {1}
+    assert {item.problem.public_tests.index(item.test) for item in released} == {0}
+
+
+@pytest.mark.parametrize("kind", ["state", "repair", "test_output"])
+def test_the_familys_items_are_answered_by_their_own_answers(judge, kind):
+    items = exam("report", 20, seed=0, kind=kind)
+    scores = PredictionScorer(judge).score(items, [answer_text(item) for item in items])
+    assert all(score.exact for score in scores)
+    assert all(prompt_of(item, "compact").count("MASKED_LINE_1") == (kind == "repair") for item in items)
+
+
+def test_documents_hold_no_input_of_another_split():
+    held = {values.inputs_text(inputs) for inputs in values.input_domain() if values.split_of(inputs) != "train"}
+    for document in ValuesDocuments(CHAT, seed=0)(300):
+        text = CHAT.tokenizer.decode(document.ids)
+        assert not [inputs for inputs in held if inputs in text]
 
 
 def test_alignment_without_a_scorer_is_refused():

@@ -86,7 +86,7 @@ def report(verdict, output=""):
 @pytest.mark.parametrize(
     ("verdict", "text"),
     [
-        (Verdict.WRONG_ANSWER, "wrong on p={0},q={1},r={2} gave 4 not {3}"),
+        (Verdict.WRONG_ANSWER, "wrong on p={0},q={1},r={2},s={3} gave 4 not {4}"),
         (Verdict.RUNTIME_ERROR, "invalid code"),
         (Verdict.COMPILE_ERROR, "invalid code"),
     ],
@@ -102,19 +102,27 @@ def test_the_familys_programs_do_what_the_family_says():
     for program in family.all_programs():
         space = {}
         exec(program.source, space)
-        for inputs in ((3, 1, 4), (9, 0, 5)):
+        for inputs in ((3, 1, 4, 6), (2, 6, 5, 1)):
             assert space["f"](*inputs) == program.answer(inputs)
 
 
-def test_problems_can_be_named_again_and_splits_share_no_program():
+def test_problems_can_be_named_again_and_splits_share_no_input():
     for task in family.sample_tasks("tune", 5, seed=1):
         assert family.parse(task.id) == task
-    splits = {name: {task.program for task in family.sample_tasks(name, 300, 0)} for name in ("train", "tune", "report")}
+    splits = {
+        name: {inputs for task in family.sample_tasks(name, 300, 0) for inputs in task.inputs}
+        for name in ("train", "tune", "report")
+    }
     assert not splits["train"] & splits["report"] | splits["train"] & splits["tune"]
+    assert len(splits["train"]) > len(splits["report"]) > 50
+
+
+@pytest.mark.parametrize("name", ["values/X/train/0/1", "values/open/all/0/1", "values/open/train/8/1", "values/open/train/0"])
+def test_an_id_of_another_shape_is_refused(name):
     with pytest.raises(CodeenvError, match="values"):
-        family.parse("values/X/0.0/1")
+        family.parse(name)
 
 
 def test_feedback_can_solve_what_guessing_cannot():
     tasks = family.sample_tasks("report", 300, seed=2)
-    assert family.posterior_solve_rate(tasks) > family.posterior_solve_rate(tasks, informed=False) + 0.4
+    assert family.posterior_solve_rate(tasks) > family.posterior_solve_rate(tasks, informed=False) + 0.25

@@ -105,23 +105,23 @@ def test_values_of_other_types_have_no_class():
 
 def test_the_familys_known_labels_are_those_of_real_runs(judge):
     for task in values.sample_tasks("train", 4, seed=3):
-        problem, source = values.problem(task), values.ValuesProgram(7, 5).source
+        problem, source = values.problem(task), values.ValuesProgram(7).source
         submission = Submission(problem, source, judge.judge(problem, source, tests="public"))
         assert family_labels([submission]) == TracedLabels(judge)([submission])
 
 
 def test_positions_point_at_the_tokens_of_lines_and_assignments():
     chat = PlainFormat(build_tokenizer())
-    source = values.ValuesProgram(6, 5).source
+    source = values.ValuesProgram(4).source
     ids = chat.response(source)
     spans = response_spans(chat.tokenizer, ids, source)
-    labels = RunLabels(0, None, {2: True, 3: False}, (Variable("f.u", source.index("\n v"), 2, 3),))
+    labels = RunLabels(0, None, {2: True, 3: False}, (Variable("f.u", source.index("\n return"), 2, 3),))
     found = turn_labels(source, source, spans, labels)
     tokens = [chat.tokenizer.decode([token]) for token in ids]
-    assert tokens[found.end].strip() == "return v"
-    assert "max(p,q)" in [tokens[offset] for offset in found.lines[0][0]]
-    assert "+2" in [tokens[offset] for offset in found.lines[1][0]]
-    assert tokens[found.variables[0][0]] == "max(p,q)"
+    assert tokens[found.end].strip() == "return u"
+    assert " u=max(p,q)" in [tokens[offset] for offset in found.lines[0][0]]
+    assert "\n return u" in [tokens[offset] for offset in found.lines[1][0]]
+    assert tokens[found.variables[0][0]] == " u=max(p,q)"
     at = build_positions([found, found], rows=[0, 3], starts=[10, 20])
     assert at.end_row.tolist() == [0, 3]
     assert at.end_column.tolist() == [10 + found.end, 20 + found.end]
