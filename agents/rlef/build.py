@@ -62,16 +62,12 @@ def build_learner(
         alignment=config.alignment if aligned else None,
         builder=_builder(config, chat, judge) if aligned else None,
         scorer=PredictionScorer(judge, config.alignment.reward, strict=config.alignment.mode == "official"),
-        auxiliary=_auxiliary(config, policy) if head else None,
+        auxiliary=Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, device=policy.device)
+        if head
+        else None,
         masking=Masking(config.mask, config.seed) if masked else None,
         completion=completion,
     )
-
-
-def _auxiliary(config: TrainConfig, policy: PreTrainedModel) -> Auxiliary:
-    family = FAMILIES.get(config.problems)
-    labeller = family.labeller if family is not None else None
-    return Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, labeller, policy.device)
 
 
 def _builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder:

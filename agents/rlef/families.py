@@ -9,13 +9,12 @@ from typing import Any
 from transformers import PreTrainedTokenizerFast
 
 from codeenv.agents.alignment.miniature import SHAPE as VALUES_SHAPE
-from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments, digit_labels
+from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments
 from codeenv.agents.alignment.miniature import build_tokenizer as values_tokenizer
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer
-from codeenv.agents.trace_head.auxiliary import Labeller
 from codeenv.prediction import ItemBuilder
 from codeenv.problems import Problem
 from codeenv.problems.procedural import mini, values
@@ -33,7 +32,6 @@ class Family:
         tokenizer: makes the tokenizer.
         inputs: what the judge's cache runs every program on.
         shape: of the policy.
-        labeller: labels of the trace head without running a program again; `None` traces runs.
         builder: given kind of attempts and seed: makes alignment items without running a program again; `None` runs them.
     """
 
@@ -42,7 +40,6 @@ class Family:
     tokenizer: Callable[[], PreTrainedTokenizerFast]
     inputs: Any
     shape: MiniShape = field(default_factory=MiniShape)
-    labeller: Labeller | None = None
     builder: Callable[[str, int], ItemBuilder] | None = None
 
 
@@ -62,7 +59,6 @@ FAMILIES: dict[str, Family] = {
         values_tokenizer,
         values.input_domain(),
         VALUES_SHAPE,
-        digit_labels,
         lambda source, seed: FamilyBuilder("state", source, seed),
     ),
 }

@@ -26,7 +26,7 @@ from codeenv.agents.trace_head.positions import TurnLabels, build_positions, tur
 from codeenv.agents.trace_head.static import StaticBaseline
 from codeenv.judge import Judge
 
-__all__ = ["Auxiliary", "Labeller"]
+__all__ = ["Auxiliary"]
 
 
 Labeller = Callable[[Sequence[Submission]], list[RunLabels]]
