@@ -5,7 +5,8 @@ a recorded run: a model's, or that of the scripted agent `repairs-on-feedback`, 
 programs (two wrong ones first with its option `wrong=2`):
 
     codeenv rollout --env codeenv/HumanEval-v0 --agent repairs-on-feedback --episodes 20 --out runs/two
-    codeenv rollout --env codeenv/HumanEval-v0 --agent hf --agent-options model=M demonstrations=runs/two shots=2
+    codeenv rollout --env codeenv/HumanEval-v0 --agent repairs-on-feedback --agent-options wrong=2 --episodes 20 --out runs/three
+    codeenv rollout --env codeenv/HumanEval-v0 --agent hf --agent-options model=M demonstrations=runs/two,runs/three shots=2,3
 """
 
 from __future__ import annotations
@@ -56,11 +57,11 @@ def mined_demonstrations(episodes: Iterable[Any], attempts: Sequence[int] = (2, 
 
 
 def load_demonstrations(place: str, shots: str = "2,3", seed: int = 0) -> list[list[Message]]:
-    """Return the demonstrations of a run folder, or of a JSONL file whose rows are `{"messages": [...]}`, which is taken whole.
+    """Return the demonstrations of run folders, or of a JSONL file whose rows are `{"messages": [...]}`, which is taken whole.
 
     Args:
-        place: run folder or file.
-        shots: numbers of attempts, separated by commas, to take from a run folder.
+        place: run folders, separated by commas, or a file.
+        shots: numbers of attempts, separated by commas, to take from the run folders.
         seed: of the choice.
 
     Raises:
@@ -71,8 +72,9 @@ def load_demonstrations(place: str, shots: str = "2,3", seed: int = 0) -> list[l
         attempts = [int(count) for count in shots.split(",")]
     except ValueError:
         raise CodeenvError(f"shots is {shots!r}; give numbers of attempts such as 2,3") from None
-    if path.is_dir():
-        return mined_demonstrations(read_episodes(path), attempts, seed)
+    folders = [path] if path.exists() else [Path(part) for part in place.split(",")]
+    if all(folder.is_dir() for folder in folders):
+        return mined_demonstrations([row for folder in folders for row in read_episodes(folder)], attempts, seed)
     try:
         rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         found = [[Message(role=str(one["role"]), content=str(one["content"])) for one in row["messages"]] for row in rows]

@@ -60,6 +60,11 @@ def test_one_solved_dialogue_of_each_number_of_attempts_is_shown_each_of_another
     assert len(ids) == 3
 
 
+def test_several_runs_may_hold_them(runs: Path) -> None:
+    two, three = load_demonstrations(f"{runs / '2'},{runs / '3'}")
+    assert (len(two), len(three)) == (4, 6)
+
+
 def test_a_problem_is_shown_once() -> None:
     rows = [
         {"solved": True, "problem_id": name, "turns": [0] * count, "messages": [{"role": "user", "content": f"{name}{count}"}]}
