@@ -162,8 +162,11 @@ def _said(language: str, words: list[str]) -> str:
 
 def _with_prefix(program: str) -> tuple[str, ...]:
     """Return the folders of a compile world: the system's, and the compiler's own if it lies elsewhere."""
-    prefix = str(Path(program).parent.parent)
-    return (*_SYSTEM, *(() if prefix in ("/usr", "/") else (prefix,)))
+    prefix = Path(program).parent.parent
+    if str(prefix) in ("/usr", "/"):
+        return _SYSTEM
+    parts = ("bin", "lib", "lib64", "libexec", "include")  # and nothing else of what may be somebody's home
+    return (*_SYSTEM, *(str(prefix / part) for part in parts if (prefix / part).is_dir()))
 
 
 def _placed(libraries: list[str]) -> tuple[str, ...]:
@@ -282,6 +285,8 @@ _UNUSED_LIBRARY = re.compile(r"/lib(X|xcb|GL|asound|fontconfig|freetype)")
 def _java() -> Toolchain:
     compiler = _program("java", "javac", "default-jdk-headless")
     home = Path(compiler).parent.parent
+    if not (home / "lib/server/libjvm.so").is_file():
+        raise SandboxError(f"{compiler} does not lie in a Java development kit; put the kit's own bin folder on PATH")
     linked = [path.resolve() for path in (home / "conf", *home.glob("conf/*"), *home.glob("lib/*")) if path.is_symlink()]
     outside = {str(path.parent if path.is_file() else path) for path in linked if not path.is_relative_to(home)}
     binaries = [str(home / "bin/java"), *map(str, home.glob("lib/lib*.so")), str(home / "lib/server/libjvm.so")]
