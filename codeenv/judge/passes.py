@@ -14,6 +14,7 @@ from codeenv.judge.validators import Judgement, Validator, judgement, left_by
 from codeenv.judge.verdict import Verdict
 from codeenv.problems.problem import Checker
 from codeenv.sandbox.foreign import Foreign
+from codeenv.sandbox.inside.native import CRASH_DELAY_S
 from codeenv.sandbox.toolchains import toolchain
 from codeenv.sandbox.units import SIGNALLED, Kind, Unit, WorkerLost
 
@@ -79,9 +80,9 @@ class Passes:
         run, other = self.sandbox.interact(self.language, unit, self.validator.language, judging)
         outcome = foreign_outcome(run, unit, toolchain(self.language))
         said = judgement(other)
-        first = said.ended < left_by(run)[0]
+        first = said.ended < left_by(run)[0] + CRASH_DELAY_S
         if outcome.verdict is None:
-            if said.verdict is Verdict.JUDGE_ERROR and not first and "BrokenPipe" in said.error:
+            if said.verdict is Verdict.JUDGE_ERROR and left_by(run)[0] < said.ended and "BrokenPipe" in said.error:
                 return outcome, Judgement(Verdict.WRONG_ANSWER, "the submission ended before the conversation did")
             return outcome, said
         if said.verdict is Verdict.WRONG_ANSWER and first:

@@ -18,6 +18,7 @@ from codeenv.problems import Problem, ProblemError, StdioTest
 from codeenv.problems.languages import LANGUAGES
 from codeenv.problems.problem import Checker, Limits
 from codeenv.sandbox import levels
+from codeenv.sandbox.foreign import Foreign
 from codeenv.sandbox.toolchains import missing, toolchain
 from codeenv.submission import extract_code, fence
 
@@ -87,13 +88,18 @@ def test_every_test_is_a_process_of_its_own(local: Judge) -> None:
     assert all(0 < result.memory_mb < 64 for result in report.results)
 
 
-def test_a_program_is_compiled_once(local: Judge) -> None:
+def test_a_program_is_compiled_once() -> None:
     needed("cpp")
-    source = PROGRAMS["cpp"]["accepted"] + "// once"
-    local.judge(problem("cpp"), source)
-    before = local.stats.worker_cpu_s
-    assert local.judge(problem("cpp"), source).accepted
-    assert local.stats.worker_cpu_s - before < 0.1  # a compiler takes more
+    files = {"main.cpp": (PROGRAMS["cpp"]["accepted"] + "// once").encode()}
+    foreign, another = Foreign("namespaces", 1), Foreign("namespaces", 1)
+    try:
+        first = foreign.compile("cpp", files)
+        assert first.artifact
+        assert another.compile("cpp", files) is first
+        assert another.compile("cpp", {**files, "more.cpp": b"int twice;"}) is not first
+    finally:
+        foreign.close()
+        another.close()
 
 
 def test_checker_programs_see_the_output_of_other_languages(local: Judge) -> None:

@@ -100,8 +100,9 @@ def _main_program(sources: dict[str, str], language: str) -> str:
 def checker_from_flags(flags: tuple[str, ...]) -> Checker:
     """Return the checker that the flags of the default validator ask for.
 
-    >>> checker_from_flags(("float_tolerance", "1e-6", "case_sensitive"))
-    Checker(kind='float', absolute=1e-06, relative=1e-06, case_sensitive=True, program=None, numbers_alike=False)
+    >>> checker = checker_from_flags(("float_tolerance", "1e-6", "case_sensitive"))
+    >>> checker.kind, checker.absolute, checker.relative, checker.case_sensitive
+    ('float', 1e-06, 1e-06, True)
     """
     values = {"absolute": 0.0, "relative": 0.0}
     case_sensitive = space_sensitive = False

@@ -30,6 +30,8 @@ from typing import Any, NoReturn
 from . import child, exec_filters, namespaces, seccomp, syscalls, zygote
 
 SCRATCH = "/tmp"
+CRASH_DELAY_S = 0.1
+"""Seconds that the judge's side of a conversation does not know of a crash: by that much they tell who ended first."""
 _SHOWN = 1 << 16
 _FEEDBACK = "feedback"
 _UNLIMITED = resource.RLIM_INFINITY
@@ -173,6 +175,8 @@ class Worker(zygote.Zygote):
             os.close(pipes.pop())  # the end of its words is for itself to say
         ended = self._watch(pid, 2 * job.cpu_s + 1 if conversation else job.cpu_s)
         when = time.monotonic()
+        if pipes and not _judging() and ended[:2] != (zygote.EXITED, 0):
+            time.sleep(CRASH_DELAY_S)
         for file in pipes:  # only now the other side can learn of it, so that the two times tell who ended first
             os.close(file)
         if conversation and ended[2].ru_utime + ended[2].ru_stime > job.cpu_s:
