@@ -178,7 +178,8 @@ def compare(rows: list[Row]) -> None:
                 times = [small[peer].ratios[name] / small[own].ratios[name] for name in common]
                 if times:
                     mean = math.exp(sum(map(math.log, times)) / len(times))
-                    print(f"{own} costs {mean:,.0f} times less than {peer} (geometric mean of {len(times)} programs of size S)")
+                    words = f"{mean:,.0f} times less" if mean >= 1 else f"{1 / mean:,.0f} times more"
+                    print(f"{own} costs {words} than {peer} (geometric mean of {len(times)} programs of size S)")
     if sizes := [row.bytes for row in rows if row.method == "bounded"]:
         print(f"largest bounded record, with its header: {max(sizes) - RESERVED:,} bytes")
 

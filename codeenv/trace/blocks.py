@@ -15,7 +15,7 @@ __all__ = ["MARK_BASE", "Blocks"]
 MARK_BASE = 32
 """Index of the first coverage mark: marks lie in the shared buffer behind a header of this many bytes."""
 
-_COMPOUND = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.Match)
+_COMPOUND = frozenset([ast.If, ast.For, ast.AsyncFor, ast.While, ast.Try, ast.TryStar, ast.With, ast.AsyncWith, ast.Match])
 
 
 class Blocks:
@@ -54,7 +54,7 @@ class Blocks:
     def segment(statements: list[ast.stmt], start: int) -> list[ast.stmt]:
         """Return the basic block that starts there: simple statements and the compound one that ends it."""
         end = start
-        while end < len(statements) - 1 and not isinstance(statements[end], _COMPOUND):
+        while end < len(statements) - 1 and type(statements[end]) not in _COMPOUND:
             end += 1
         return statements[start : end + 1]
 

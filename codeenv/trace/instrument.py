@@ -17,7 +17,7 @@ import ast
 
 from .places import Loop, Place, captured, has_code, leaves, looks_at_locals, parameters_of, prologue, qualified, resumes
 from .reports import Reports
-from .scopes import Scope, own_statements
+from .scopes import PLAIN, Scope, own_statements
 from .syntax import Syntax
 
 __all__ = ["Weaver"]
@@ -111,7 +111,9 @@ class Weaver(Reports):
         return out or [ast.copy_location(ast.Pass(), statements[0])]
 
     def _statement(self, statement: ast.stmt, out: list[ast.stmt], place: Place) -> None:
-        if isinstance(statement, ast.If):
+        if type(statement) in PLAIN:
+            self._simple(statement, out, place)
+        elif isinstance(statement, ast.If):
             out.append(self._if(statement, place))
         elif isinstance(statement, (ast.For, ast.AsyncFor, ast.While)):
             self._loop(statement, out, place)
@@ -133,7 +135,10 @@ class Weaver(Reports):
             self._simple(statement, out, place)
 
     def _simple(self, statement: ast.stmt, out: list[ast.stmt], place: Place) -> None:
-        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        if type(statement) in PLAIN and not place.record:
+            out.append(statement)
+            place.bound.update(self._names_of(statement)[0])
+        elif isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef)):
             out.append(self._function(statement, place))
         elif isinstance(statement, ast.ClassDef):
             scope = Scope("class", qualified(place.scope, statement.name), place.scope)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 NESTED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+PLAIN = frozenset([ast.Expr, ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Assert, ast.Import, ast.ImportFrom, ast.Pass])
+"""Statements that neither contain others nor leave the block they are in, but by an exception."""
 COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 _WALK_LIMIT = 400  # expression nodes looked at in one statement: a table of 10^5 literals must not cost time
@@ -123,7 +125,7 @@ def own_statements(statements: list[ast.stmt]) -> Iterator[ast.stmt]:
             stack.pop()
             continue
         yield statement
-        if isinstance(statement, NESTED):
+        if type(statement) in PLAIN or isinstance(statement, NESTED):
             continue
         if not hasattr(statement, "body") and not isinstance(statement, ast.Match):
             continue

@@ -62,7 +62,8 @@ class Syntax:
     def number(self, value: int) -> ast.expr:
         node = self._numbers.get(value)
         if node is None:
-            node = self._numbers[value] = self._placed(ast.Constant(value))
+            node = self._numbers[value] = ast.Constant(value)
+            node.lineno, node.col_offset = self._line, 0
         return node
 
     def none(self) -> ast.expr:
@@ -86,10 +87,14 @@ class Syntax:
         return node
 
     def name(self, name: str, store: bool = False) -> ast.expr:
-        return self._placed(ast.Name(name, _STORE if store else _LOAD))
+        node = ast.Name(name, _STORE if store else _LOAD)
+        node.lineno, node.col_offset = self._line, 0
+        return node
 
-    def item(self, of: ast.expr, index: int) -> ast.expr:
-        return self._placed(ast.Subscript(of, self.number(index), _LOAD))
+    def item(self, of: ast.expr, index: int, store: bool = False) -> ast.expr:
+        node = ast.Subscript(of, self.number(index), _STORE if store else _LOAD)
+        node.lineno, node.col_offset = self._line, 0
+        return node
 
     def stored(self, node: ast.expr) -> ast.expr:
         """Return a variable or item as the target of an assignment."""
@@ -99,7 +104,9 @@ class Syntax:
         return self.item(self.constant("seen"), slot)
 
     def call(self, function: str, *arguments: ast.expr) -> ast.expr:
-        return self._placed(ast.Call(self.function(function), list(arguments), []))
+        node = ast.Call(self.function(function), list(arguments), [])
+        node.lineno, node.col_offset = self._line, 0
+        return node
 
     def negated(self, test: ast.expr) -> ast.expr:
         return self._placed(ast.UnaryOp(ast.Not(), test))
@@ -108,7 +115,9 @@ class Syntax:
         return self._placed(ast.Compare(left, [ast.LtE()], [self.number(limit)]))
 
     def expression(self, value: ast.expr) -> ast.stmt:
-        return self._placed(ast.Expr(value))
+        node = ast.Expr(value)
+        node.lineno, node.col_offset = self._line, 0
+        return node
 
     def assign(self, targets: list[ast.expr], value: ast.expr) -> ast.stmt:
         return self._placed(ast.Assign(targets, value))
@@ -129,10 +138,10 @@ class Syntax:
         mark = self._marks.get(slot)
         if mark is None:  # the clones of a block share it
             here = self.at(line)
-            test = here.flag(slot)
-            marked = here.stored(here.item(here.constant("marks"), slot))
-            assign = here.assign([here.stored(test), marked], here.true())
-            mark = self._marks[slot] = here.branch(here.negated(test), [assign], [])
+            seen = here.constant("seen")
+            targets = [here.item(seen, slot, store=True), here.item(here.constant("marks"), slot, store=True)]
+            mark = here.branch(here.negated(here.item(seen, slot)), [here.assign(targets, here.true())], [])
+            self._marks[slot] = mark
         return mark
 
     def guard(self, body: list[ast.stmt], error: str, otherwise: list[ast.stmt], orelse: Sequence[ast.stmt] = ()) -> ast.stmt:
@@ -152,8 +161,9 @@ class Syntax:
     def changed(node: Node, **fields: Any) -> Node:
         """Return a copy of a node with other fields; the rest, and its place in the source, is shared."""
         copy: Node = node.__class__.__new__(node.__class__)
-        copy.__dict__.update(node.__dict__)
-        copy.__dict__.update(fields)
+        own = copy.__dict__
+        own.update(node.__dict__)
+        own.update(fields)
         return copy
 
 
