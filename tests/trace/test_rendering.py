@@ -6,6 +6,7 @@ import pytest
 from traced_run import run
 
 from codeenv.trace import TraceError, render
+from codeenv.trace.events import Event, Footer, Header, Trace
 from codeenv.trace.selection import count_tokens
 
 LONG = """\
@@ -86,3 +87,47 @@ def test_a_bad_style_or_budget_is_refused(trace):
         render(trace, LONG, "fancy")
     with pytest.raises(TraceError, match="at least 16"):
         render(trace, LONG, "inline", 3)
+
+
+def test_what_functions_were_called_with_stays_when_comments_are_left_out():
+    source = "def f(given):\n" + "".join(f"    v{k} = given * {k}\n" for k in range(60)) + "    return v59\nf(7)\n"
+    text = render(run(source).trace, source, budget_tokens=700)
+    assert "are left out" in text
+    assert "given=7" in text.split("\n")[0]
+
+
+def test_a_very_long_line_is_cut_and_says_so():
+    source = "x = [" + "1, " * 2000 + "]\n"
+    shown = render(run(source).trace, source, budget_tokens=10**6)
+    assert "more characters" in shown
+    assert len(shown) < 600
+
+
+def test_the_final_style_says_what_the_call_returned():
+    source = "def f(n):\n    return [n] * 2\nf(3)\n"
+    assert "f returned [3, 3]" in render(run(source).trace, source, "final")
+
+
+def test_threads_and_their_like_are_shown_without_what_the_system_numbered():
+    source = "import threading\nt = threading.Thread(target=print)\nt.start()\nt.join()\n"
+    shown = [render(run(source).trace, source, style) for style in ("inline", "steps", "final")]
+    assert all("t=Thread(...)" in text or "t@2 = Thread(...)" in text or "t = Thread(...)" in text for text in shown)
+    assert not any("_ident" in text for text in shown)
+
+
+def test_where_a_stopped_run_stood_is_its_innermost_loops():
+    source = (
+        "def inner(n):\n    while n > 0:\n        n += 1\n        n += 1\n\n"
+        "def outer():\n    for k in range(3):\n        inner(k)\n\nouter()\n"
+    )
+    stack = [
+        Event(0, "k", 10, 0, {}, {"through": True, "fn": "<module>"}),
+        Event(1, "k", 8, 1, {"k": "1"}, {"through": True, "fn": "outer"}),
+        Event(2, "k", 4, 2, {"n": "99"}, {"fn": "inner", "loops": {"2": 123_456}}),
+    ]
+    trace = Trace(Header("3.11", "bounded", "", 3, 4, (2, 8, 118)), tuple(stack), Footer(end="cut"))
+    lines = render(trace, source).split("\n")
+    assert "stopped in this loop, after more than 100,000 iterations" in lines[1]
+    assert "stopped in a call from this loop" in lines[6]
+    assert "stopped in a call from here" in lines[9]
+    assert "99" not in "".join(lines[:10])
