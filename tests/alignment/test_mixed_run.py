@@ -37,7 +37,11 @@ def interrupt_at_2(metrics):
 
 def rows(run):
     timed = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
-    return [{name: value for name, value in metrics.items() if name not in timed} for metrics in run.metrics]
+    # A number that is undefined is nan in memory and nothing in the file; nan is no equal of itself.
+    return [
+        {name: value if value == value else None for name, value in metrics.items() if name not in timed}
+        for metrics in run.metrics
+    ]
 
 
 @pytest.mark.slow
