@@ -102,6 +102,13 @@ def test_a_program_is_compiled_once() -> None:
         another.close()
 
 
+def test_a_java_program_may_be_in_a_package_and_have_helpers(local: Judge) -> None:
+    needed("java")
+    body = PROGRAMS["java"]["accepted"].replace("import java.util.*;", "package contest.day1;\nimport java.util.*;")
+    helper = "class AHelper { static void main(int x) {} enum Kind { ONE } }\n"
+    assert local.judge(problem("java"), body + helper).accepted
+
+
 def test_checker_programs_see_the_output_of_other_languages(local: Judge) -> None:
     needed("c")
     checker = Checker(

@@ -141,16 +141,19 @@ class Worker(zygote.Zygote):
         wanted = self.world["artifact"].replace("{source}", names[0])
         if not wanted.startswith("*"):
             return _read(os.path.join(SCRATCH, wanted), most)
-        found = {
-            name: _read(os.path.join(SCRATCH, name), most) for name in sorted(os.listdir(SCRATCH)) if name.endswith(wanted[1:])
-        }
+        found = {}
+        for folder, _, files in os.walk(SCRATCH):
+            for name in files:
+                path = os.path.join(folder, name)
+                if name.endswith(wanted[1:]):
+                    found[os.path.relpath(path, SCRATCH)] = _read(path, most)
         if not found:
             return b""
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             manifest = f"Manifest-Version: 1.0\nMain-Class: {_main_class(found)}\n"
             archive.writestr(zipfile.ZipInfo("META-INF/MANIFEST.MF"), manifest)
-            for name, data in found.items():
+            for name, data in sorted(found.items()):
                 archive.writestr(zipfile.ZipInfo(name), data)
         return buffer.getvalue()
 
@@ -229,7 +232,9 @@ def _main_class(found: dict[str, bytes]) -> str:
     """Return the name of the class that holds `public static void main(String[])`: `Main` or `Solution` before others."""
     mark = b"\x00\x04main"
     kind = struct.pack(">BH", 1, 22) + b"([Ljava/lang/String;)V"
-    names = [name.removesuffix(".class") for name, data in found.items() if mark in data and kind in data]
+    names = [
+        name.removesuffix(".class").replace("/", ".") for name, data in sorted(found.items()) if mark in data and kind in data
+    ]
     for wanted in ("Main", "Solution", *[name for name in names if "$" not in name], *names):
         if wanted in names:
             return wanted
