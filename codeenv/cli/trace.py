@@ -65,7 +65,7 @@ def main(
         time_s=time_limit, output=_OUTPUT,
     )  # fmt: skip
     kind: Literal["stdio-trace", "call-trace"] = "stdio-trace" if call is None else "call-trace"
-    unit = dataclasses.replace(plain, kind=kind, output=max(_OUTPUT, buffer_size(recorded)), mode=recorded)
+    unit = dataclasses.replace(plain, kind=kind, output=max(_OUTPUT, 2 * buffer_size(recorded)), mode=recorded)
     pool, _ = open_pool(sandbox, 1, trusted=trusted, tracing=True)
     try:
         recording, printing = pool.run([unit, plain])

@@ -64,7 +64,7 @@ class Tracer:
             test = tests[failing[0].index]
             unit = prepared.unit(test.kind, source.encode("utf-8"), (test.data,))
             units.append(
-                dataclasses.replace(unit, kind=_TRACED[test.kind], mode=mode, output=max(unit.output, buffer_size(mode)))
+                dataclasses.replace(unit, kind=_TRACED[test.kind], mode=mode, output=max(unit.output, 2 * buffer_size(mode)))
             )
             places.append((position, failing[0], source))
         if not units:

@@ -49,7 +49,7 @@ def select(trace: Trace, level: int) -> Selection:
         events = [event for event in events if event.frame in kept or event.index in failing]
     by_line: defaultdict[tuple[int, str], list[Event]] = defaultdict(list)
     for event in events:
-        by_line[event.line, "n" if event.kind == "n" else "x" if event.kind in "xhk" else "l"].append(event)
+        by_line[event.line, "x" if event.kind in "xhk" else event.kind if event.kind in "nc" else "l"].append(event)
     shown = {
         event.index
         for group in by_line.values()

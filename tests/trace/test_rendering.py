@@ -96,6 +96,11 @@ def test_what_functions_were_called_with_stays_when_comments_are_left_out():
     assert "given=7" in text.split("\n")[0]
 
 
+def test_the_arguments_of_the_first_calls_and_of_the_last_are_shown():
+    source = "def f(n):\n    return f(n - 1) if n else 0\nf(9)\n"
+    assert render(run(source).trace, source).split("\n")[0] == "def f(n):  # (1) n=9 (2) n=8 ... (4) n=6"
+
+
 def test_a_very_long_line_is_cut_and_says_so():
     source = "x = [" + "1, " * 2000 + "]\n"
     shown = render(run(source).trace, source, budget_tokens=10**6)
