@@ -12,7 +12,7 @@ from scipy import stats
 
 __all__ = ["figure", "first_iteration", "interval", "report"]
 
-THRESHOLD = 0.6
+THRESHOLD = 0.45
 WINDOW = 5
 COLUMNS = ("solve", "value_right", "exam_state", "exam_repair", "exam_test_output", "probe_best")
 PAIRS = (

@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 SHAPE = MiniShape(spread=0.1)
-"""The policy of the family. From first weights of 0.02, the usual spread, it learns to execute ten times later."""
+"""The policy of the family. From first weights of 0.02, the usual spread, it learns to execute later."""
 
 _PIECES = (
     "wrong on ", " gave ", " not ", "invalid code", "wrong", "run\n", "fill\n", "\non ", " gives ",
