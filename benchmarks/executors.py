@@ -131,7 +131,7 @@ def command(*words: str) -> Callable[[Program, bool], bool]:
 
 FLOOR = """
 import os, sys
-import array, bisect, collections, copy, datetime, functools, heapq, itertools
+import bisect, collections, copy, functools, heapq, itertools
 import json.decoder, math, random, re, string, time, typing
 for line in sys.stdin:
     source, count, add = eval(line)

@@ -140,8 +140,8 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     os.ftruncate(1, 0)
     for index in order[first:]:
         started = clock()
-        os.ftruncate(0, 0)
         os.pwrite(0, inputs[index], 0)
+        os.ftruncate(0, len(inputs[index]))
         os.lseek(0, 0, 0)
         os.lseek(1, 0, 0)
         sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
@@ -155,7 +155,8 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
             sys.stdout.flush()
         except (OSError, ValueError):
             letter = "L" if os.fstat(1).st_size > job.output else letter
-        output = os.pread(1, job.output + 1, 0)
+        size = os.lseek(1, 0, os.SEEK_END)  # to read up to the limit would mean to make room for it
+        output = os.pread(1, min(size, job.output + 1), 0)
         os.ftruncate(1, 0)
         body = child.LENGTH.pack(len(output)) + output + words.encode("utf-8", "replace")
         board.put(index, ord(letter), clock() - started, body)

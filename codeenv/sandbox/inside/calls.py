@@ -241,7 +241,8 @@ def run_candidate(job: child.Job) -> NoReturn:
     """Run the submission and answer the tester's questions about its entry point."""
     child.limit(job)
     code, text = child.load(job, True)
-    child.seal(job, SOCKET_FD)
+    job.last = SOCKET_FD
+    child.seal(job)
     namespace = child.fresh_module(job, "solution")
     SOURCE[0], JOB[0] = text, job
     peer = Peer(SOCKET_FD, frozenset(OPERATIONS), Callback)
@@ -288,7 +289,8 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
     child.limit(job)
     starter = child.read(job, prelude).decode("utf-8")
     text = child.read(job, job.tests[index]).decode("utf-8")
-    child.seal(job, SOCKET_FD)
+    job.last = SOCKET_FD
+    child.seal(job)
     peer = Peer(SOCKET_FD, frozenset({"call", "next"}), Remote)
     namespace = child.fresh_module(job, "tests")
     try:

@@ -37,7 +37,8 @@ class Job:
     """What a child needs to know of its unit of work; positions are (offset, length) in the request file."""
 
     __slots__ = (
-        "blob", "code_fd", "count", "cpu_s", "entry", "filter", "memory", "module", "output", "request_fd", "source", "tests",
+        "blob", "code_fd", "count", "cpu_s", "entry", "filter", "last", "memory", "module", "output", "request_fd", "source",
+        "tests",
     )  # fmt: skip
 
     def __init__(self, source: tuple[int, int], entry: str, cpu_s: float, memory: int, output: int) -> None:
@@ -49,6 +50,7 @@ class Job:
         self.tests: list[tuple[int, int]] = []
         self.blob = (0, 0)
         self.count = 1
+        self.last = VALUE_FD
         self.request_fd = self.code_fd = -1
         self.filter: Any = None
         self.module: Any = None
@@ -85,7 +87,7 @@ def compiled(job: Job, save: bool) -> tuple[Any, str]:
         NotCompiled: it does not compile.
     """
     text = read(job, job.source).decode("utf-8")
-    size = os.fstat(job.code_fd).st_size
+    size = os.lseek(job.code_fd, 0, os.SEEK_END)
     if size > 1:
         return marshal.loads(os.pread(job.code_fd, size, 0)), text
     try:
@@ -106,9 +108,9 @@ def load(job: Job, save: bool) -> tuple[Any, str]:
         end("C", str(problem))
 
 
-def seal(job: Job, last: int = VALUE_FD) -> None:
-    """Close every descriptor above `last`, and filter system calls."""
-    os.closerange(last + 1, 1 << 20)
+def seal(job: Job) -> None:
+    """Close every descriptor above the job's last one, and filter system calls."""
+    os.closerange(job.last + 1, 1 << 20)
     if job.filter is not None:
         job.filter.load(os.getpid())
     job.request_fd = job.code_fd = -1

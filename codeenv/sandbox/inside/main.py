@@ -17,27 +17,11 @@ import struct
 import sys
 from typing import Any, NoReturn
 
-from . import child, landlock, namespaces, runqueue, seccomp, syscalls, traced, zygote
+from . import landlock, namespaces, rehearsal, runqueue, seccomp, syscalls, traced, zygote
 
 _CONTROL, _REQUEST, _REPLY, _GUARD = 100, 101, 102, 103
 KILLED = 99
 """Exit status of the guard of a worker that was killed."""
-_WARM_UP = """
-import sys
-from typing import List
-class Thing:
-    def method(self, values: List[int]) -> int:
-        return sum(value * value for value in values if value % 2 == 0) + len({value: str(value) for value in values})
-def f(values):
-    text = f"{Thing().method(values)} {values!r:>5} {1.5:.2f}"
-    return [text.split(), sorted(values, key=lambda value: -value)]
-for _ in range(2):
-    f([3, 1, 2])
-try:
-    f([1, "a"])
-except TypeError as problem:
-    error = problem
-"""
 
 
 def main(arguments: list[str]) -> NoReturn:
@@ -154,7 +138,7 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     worker = zygote.Zygote(_CONTROL, _REQUEST, _REPLY, extra, level == "namespaces", recorder)
     if filtered:
         seccomp.Filter(arch, seccomp.worker_filter(arch)).load()
-    _warm_up()
+    _warm_up(worker)
     _say({"pid": os.getpid(), "python": sys.version.split()[0], "address_space": base})
     try:
         worker.serve()
@@ -185,18 +169,9 @@ def _build_walls(level: str, stdlib: str, packages: list[tuple[str, str]]) -> No
         namespaces.drop_capabilities()
 
 
-def _warm_up() -> None:
-    """Run a small program here once, so that what it sets up in the interpreter is there before every fork."""
-    module = sys.modules.pop("__main__", None)
-    job = child.Job((0, 0), "f", 1.0, 0, 1 << 20)
-    try:
-        namespace = child.fresh_module(job, "__main__")
-        code = compile(_WARM_UP, child.SOURCE_NAME, "exec", 0, True)
-        exec(marshal.loads(marshal.dumps(code)), namespace)
-        child.value_of(namespace["f"]([1, 2]), job)
-        child.outcome_of(namespace["error"], _WARM_UP, job)
-    finally:
-        sys.modules["__main__"] = module or type(sys)("__main__")
+def _warm_up(worker: zygote.Zygote) -> None:
+    """Do here once what every child would do, and hide what submissions must not find."""
+    rehearsal.rehearse(worker.other, worker.value, worker.code, worker.board, worker.outcomes)
     for name in [name for name in sys.modules if name.split(".")[0] == "inside"]:
         del sys.modules[name]  # a submission that imports a module of such a name must not find ours
     random = sys.modules.get("random")

@@ -54,7 +54,8 @@ def run_candidate(job: child.Job, recorder_module: Any, mode: str) -> NoReturn:
     """Answer test code as `calls.run_candidate` does, under a recorder whose buffer is the value file: it holds the last call."""
     child.limit(job)
     recorder, code, text = _prepared(job, recorder_module, mode, child.VALUE_FD)
-    child.seal(job, calls.SOCKET_FD)
+    job.last = calls.SOCKET_FD
+    child.seal(job)
     namespace = child.fresh_module(job, "solution")
     calls.SOURCE[0], calls.JOB[0] = text, job
     for name, operation in calls.OPERATIONS.items():

@@ -138,7 +138,7 @@ class Zygote:
         self._run(number, 0, job, partial(traced.run, job, 0, self.recorder, mode, self.other, calls), left=self.other)
 
     def _compiled(self) -> bool:
-        return os.fstat(self.code).st_size > 0
+        return size_of(self.code) > 0
 
     def _fill(self, target: int, offset: int, length: int) -> None:
         _empty(target)
@@ -233,9 +233,9 @@ class Zygote:
         """Add the entry of a run and what it left: at most `most` bytes of each stream, `value` in place of the value file."""
         reason, code, usage = ended
         files = (self.value if value < 0 else value, self.stdout, self.stderr)
-        sizes = [min(os.fstat(file).st_size, (most or job.output) + 64) for file in files]
+        sizes = [min(size_of(file), (most or job.output) + 64) for file in files]
         if most:
-            sizes[0] = min(os.fstat(value).st_size, board.used(value)[0])
+            sizes[0] = min(size_of(value), board.used(value)[0])
         flags = COMPILED if self._compiled() else 0
         if not most and max(sizes[1:]) > job.output:  # the verdict is clear; a part is enough to show
             flags |= OVERFLOWN
@@ -354,10 +354,15 @@ def _load() -> float:
 _SYSTEM = (ctypes.c_ulong * 32)()
 
 
+def size_of(file: int) -> int:
+    """Return the size of a file and move its position there; `fstat` makes ten numbers more."""
+    return os.lseek(file, 0, os.SEEK_END)
+
+
 def _empty(file: int) -> None:
-    if os.fstat(file).st_size:
+    if size_of(file):
         os.ftruncate(file, 0)
-    os.lseek(file, 0, 0)
+        os.lseek(file, 0, 0)
 
 
 def _copy(target: int, source: int, offset: int, length: int) -> None:

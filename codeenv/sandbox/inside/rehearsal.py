@@ -1,0 +1,95 @@
+"""The worker does once what its children do, so that they find it done.
+
+A function's first runs write into its code: the interpreter counts them and then replaces instructions by faster ones. In a
+child each such write is a page to copy, for every child again. So the trusted part of a child runs here a few times before the
+first fork, on a small program of our own: with limits that limit nothing, no descriptors to close, no filter, and an end that is
+an exception.
+"""
+
+from __future__ import annotations
+
+import gc
+import marshal
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from . import batch, child
+from .board import Board
+
+TIMES = 24
+"""Runs after which the interpreter has replaced what it replaces."""
+
+_PROGRAM = b"""
+import sys
+from typing import List
+class Thing:
+    def method(self, values: List[int]) -> int:
+        return sum(value * value for value in values if value % 2 == 0) + len({value: str(value) for value in values})
+def f(a, b):
+    text = f"{Thing().method([a, b])} {a!r:>5} {1.5:.2f}"
+    return "kg", len(text.split()), sorted([b, a], key=lambda value: -value)
+"""
+_CALLS = [((3, 1), {}), ((1, 2), {}), ((1, "a"), {}), ((1,), {})]
+
+
+class _End(BaseException):
+    """Stands for the end of a process."""
+
+
+def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -> None:
+    """Run what children run, in this process; the files given are empty again afterwards."""
+    inputs = marshal.dumps(_CALLS, 2)
+    one = marshal.dumps(_CALLS[0], 2)
+    data = _PROGRAM + inputs + one
+    os.pwrite(request, data, 0)
+    place = (len(_PROGRAM), len(inputs))
+    single, many = _job(request, code, 1), _job(request, code, len(_CALLS))
+    single.tests, many.blob = [(sum(place), len(one))], place
+    order = list(range(len(_CALLS)))
+    modules = dict(sys.modules)
+    leave, os._exit = os._exit, _raise  # type: ignore[assignment]
+    try:
+        for _ in range(TIMES):
+            os.ftruncate(code, 0)
+            for file, job, run in (
+                (value, single, lambda: child.run_call(single, False, 0)),
+                (value, single, lambda: child.run_program(single, False)),
+                (outcomes, many, lambda: batch.run_calls(many, board, order, 0)),
+            ):
+                job.request_fd, job.code_fd = request, code
+                _until_end(file, run)
+    finally:
+        os._exit = leave
+        gc.unfreeze()
+        gc.enable()
+        for name in [name for name in sys.modules if name not in modules]:
+            del sys.modules[name]
+        sys.modules.update(modules)
+        for file in (request, value, code):
+            os.ftruncate(file, 0)
+
+
+def _job(request: int, code: int, count: int) -> child.Job:
+    """Return a job whose limits limit nothing: the same numbers for any count, since a limit cannot be raised again."""
+    job = child.Job((0, len(_PROGRAM)), "f", 1e8 / count, 0, (1 << 40) // count)
+    job.count, job.last = count, 1 << 20
+    return job
+
+
+def _until_end(file: int, run: Callable[[], NoReturn]) -> None:
+    """Run with a file in the place of a child's value file, which is another file of ours."""
+    ours = os.dup(child.VALUE_FD)
+    os.dup2(file, child.VALUE_FD)
+    try:
+        run()
+    except _End:
+        return
+    finally:
+        os.dup2(ours, child.VALUE_FD)
+        os.close(ours)
+
+
+def _raise(status: int) -> Any:
+    raise _End
