@@ -31,7 +31,7 @@ def f(a, b):
     text = f"{Thing().method([a, b])} {a!r:>5} {1.5:.2f}"
     return "kg", len(text.split()), sorted([b, a], key=lambda value: -value)
 """
-_CALLS = [((3, 1), {}), ((1, 2), {}), ((1, "a"), {}), ((1,), {})]
+_CALLS: list[Any] = [((3, 1), {}), ((1, 2), {}), ((1, "a"), {}), ((1,), {})]
 
 
 class _End(BaseException):
@@ -49,7 +49,7 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
     single.tests, many.blob = [(sum(place), len(one))], place
     order = list(range(len(_CALLS)))
     modules = dict(sys.modules)
-    leave, os._exit = os._exit, _raise  # type: ignore[assignment]
+    leave, os._exit = os._exit, _raise
     try:
         for _ in range(TIMES):
             os.ftruncate(code, 0)
