@@ -103,6 +103,32 @@ FAILING = {
 }  # fmt: skip
 
 
+STOP = "def f(x): raise StopIteration"
+STOP_LIKE = "class Stop(StopIteration): pass\ndef f(x): raise Stop(1)"
+ITERATING = {
+    "a map over calls": "assert all(map(lambda case: f(case[0]) == case[1], [(1, 2), (2, 3)]))",
+    "a filter of failures": "assert not list(filter(lambda case: f(case[0]) != case[1], [(1, 2), (2, 3)]))",
+    "a zip of answers": "for got, wanted in zip(map(f, [1, 2]), [2, 3]):\n    assert got == wanted",
+    "a check function that zips": (
+        "def check(candidate):\n    for got, wanted in zip(map(candidate, [1, 2]), [2, 3]):\n        assert got == wanted"
+    ),
+}
+
+
+@pytest.mark.parametrize("source", [STOP, STOP_LIKE], ids=["StopIteration", "a subclass of it"])
+@pytest.mark.parametrize("name", ITERATING)
+def test_a_submission_cannot_end_the_tests_own_iteration(judge: Judge, name: str, source: str) -> None:
+    report = judge.judge(problem(ITERATING[name]), source)
+    assert report.verdict is Verdict.RUNTIME_ERROR, report
+    assert judge.judge(problem(ITERATING[name]), "def f(x): return x + 1").accepted
+
+
+def test_a_fault_of_the_test_names_no_call_that_was_not_made(judge: Judge) -> None:
+    report = judge.judge(problem("import nowhere_to_be_found"), "def f(x): return x")
+    assert "nowhere_to_be_found" in report.results[0].error
+    assert "last call" not in report.results[0].error
+
+
 @pytest.mark.parametrize("name", FAILING)
 def test_failures_get_their_verdict(judge: Judge, name: str) -> None:
     test, source, verdict = FAILING[name]

@@ -5,9 +5,11 @@ Everything here is a frozen dataclass that is validated once, at the edge (`Prob
 
 from __future__ import annotations
 
+import ast
 import keyword
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeAlias
@@ -24,6 +26,18 @@ Mode: TypeAlias = Literal["stdio", "call"]
 
 class ProblemError(CodeenvError, ValueError):
     """A problem row is malformed. The message names the row, the field, its value and what is allowed."""
+
+
+def _fault_of_code(code: str) -> str:
+    """Say why test code can test nothing; empty if it can."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = f" (line {error.lineno})" if isinstance(error, SyntaxError) and error.lineno else ""
+        return f"does not compile: {getattr(error, 'msg', None) or error}{line}"
+    return "" if tree.body else "is empty; it would accept every program"
 
 
 def _is_name(text: str) -> bool:
@@ -244,6 +258,8 @@ class Problem:
                     raise ProblemError(
                         f"problem {self.id!r}: {name}[{index}] is a {type(test).__name__}, which mode {self.mode!r} cannot run"
                     )
+                if isinstance(test, CodeTest) and (fault := _fault_of_code(test.code)):
+                    raise ProblemError(f"problem {self.id!r}: the code of {name}[{index}] {fault}")
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> Problem:

@@ -81,7 +81,7 @@ class Peer:
                     _update((args[position] if type(position) is int else kwargs[position]), value)
                 return message[1]
             elif message[0] == "raise":
-                raise self._error(message)
+                raise self._error(message, operation)
             else:
                 raise Gone("an unknown message")
 
@@ -116,7 +116,12 @@ class Peer:
                 text = self._text(["raise", names, [type(error).__name__], "E", type(error).__name__])
         self._write(text)
 
-    def _error(self, message: list[Any]) -> BaseException:
+    def _error(self, message: list[Any], operation: str) -> BaseException:
+        """Return what the other end raised, as an exception of ours.
+
+        A `StopIteration` that does not end an iterator of the other end would end one of ours, such as a `map` over calls, in
+        silence; it becomes a `RuntimeError`, as in generators (PEP 479).
+        """
         _, names, args, letter, words = message
         for name in names:
             kind = getattr(builtins, name, None)
@@ -128,6 +133,8 @@ class Peer:
                 break
         else:
             error = RuntimeError(f"the submission raised {names[0] if names else 'an exception'}")
+        if isinstance(error, StopIteration) and operation != "next":
+            error = RuntimeError(f"the submission raised {names[0]}")
         error.from_submission = (letter, words)  # type: ignore[attr-defined]
         return error
 
@@ -301,6 +308,7 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
         namespace["candidate"] = candidate
         namespace[root] = candidate if root == job.entry else entry(root)
         sys.modules["solution"] = _Solution(entry)  # type: ignore[assignment]
+        LAST.clear()  # what was asked for so far were names
         exec(compile(text, "tests.py", "exec", 0, True), namespace)
         _run_collected(namespace, candidate)
     except BaseException as error:
