@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from codeenv.agents.lm.storage import publish, save_pretrained
 from codeenv.agents.rlef.trainer import Learner
 from codeenv.errors import CodeenvError
 
@@ -29,12 +30,7 @@ def save_model(learner: Learner, folder: Path) -> None:
     state = learner.devices.whole(learner.policy.state_dict())
     if learner.devices.rank:
         return
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    learner.policy.save_pretrained(part, state_dict=state)
-    learner.chat.tokenizer.save_pretrained(part)
-    _publish(part, folder)
+    save_pretrained(learner.policy, learner.chat.tokenizer, folder, state)
 
 
 def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: int) -> Path:
@@ -72,7 +68,7 @@ def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: in
     except (OSError, RuntimeError) as error:
         shutil.rmtree(part, ignore_errors=True)
         raise CodeenvError(f"cannot write the checkpoint {str(folder)!r}: {error}; earlier checkpoints are untouched") from None
-    _publish(part, folder)
+    publish(part, folder)
     for old in sorted(path for path in folder.parent.iterdir() if path.name.isdigit())[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return folder
@@ -107,13 +103,3 @@ def load_checkpoint(learner: Learner, folder: Path) -> dict[str, Any]:
     learner.iteration = int(state["iteration"])
     extra: dict[str, Any] = json.loads(state["extra"])
     return extra
-
-
-def _publish(part: Path, folder: Path) -> None:
-    """Give a finished folder its name, in place of an older one of that name."""
-    old = folder.with_name(folder.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        folder.rename(old)
-    part.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)

@@ -16,6 +16,7 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
+from codeenv.agents.lm.storage import save_pretrained
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import MINI, RLEFConfig
 from codeenv.agents.rlef.miniature import MiniDocuments, bare_feedback, build_tokenizer, env_config, random_feedback
@@ -177,8 +178,7 @@ class MiniRun:
 
     def _save_policy(self) -> None:
         if self.folder is not None:
-            self.policy.save_pretrained(self.folder / "policy")
-            self.chat.tokenizer.save_pretrained(self.folder / "policy")
+            save_pretrained(self.policy, self.chat.tokenizer, self.folder / "policy")
 
     def _warm_start(self) -> None:
         sft = self.settings.sft

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
 from codeenv.agents.lm.load import chat_format, load_critic, load_policy, load_tokenizer
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.lm.scoring import Critic
+from codeenv.agents.lm.storage import save_pretrained
 from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, save_model
 from codeenv.agents.rlef.devices import Devices
@@ -125,7 +125,8 @@ class TrainingRun:
             self._prepare(resume)
             if not (folder / "reference").exists():
                 say("building the policy")
-                self._save_reference(*self._initial_policy(say))
+                policy, chat = self._initial_policy(say)
+                save_pretrained(policy, chat.tokenizer, self.folder / "reference")
         devices.wait()
         checkpoint = latest_checkpoint(folder) if resume else None
         chat = chat_format(load_tokenizer(str(folder / "reference")))
@@ -272,13 +273,6 @@ class TrainingRun:
             return build_mini_critic(chat.tokenizer, shape, config.seed + 1)
         name = config.model.critic or str(self.folder / "reference")
         return load_critic(name, config.model.dtype, config.seed + 1, config.model.lora_rank)
-
-    def _save_reference(self, policy: PreTrainedModel, chat: ChatFormat) -> None:
-        part = self.folder / "reference.part"
-        shutil.rmtree(part, ignore_errors=True)
-        policy.save_pretrained(part)
-        chat.tokenizer.save_pretrained(part)
-        part.rename(self.folder / "reference")
 
     # The folder
 

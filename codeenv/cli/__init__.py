@@ -11,6 +11,7 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
@@ -44,15 +45,7 @@ _MODULES = {"list": "list_envs"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit status."""
-    status = _run(list(sys.argv[1:] if argv is None else argv))
-    if argv is None and status == 130 and "torch" in sys.modules:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)  # everything is written and closed; taking torch's libraries down would take seconds
-    return status
-
-
-def _run(arguments: Sequence[str]) -> int:
+    arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0 if arguments else 2
@@ -74,7 +67,8 @@ def _run(arguments: Sequence[str]) -> int:
             status = module.run_arguments(arguments[1:]) or 0
         else:
             status = _call(module.main, verb, arguments[1:]) or 0
-        sys.stdout.flush()
+        if sys.stdout is not None:  # as it is where the caller closed it
+            sys.stdout.flush()
         return status
     except CodeenvError as error:
         print(f"codeenv {verb}: {error}", file=sys.stderr)
@@ -94,7 +88,8 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def run() -> NoReturn:
-    """The command `codeenv`: `main`, then leave."""
+    """The command `codeenv`: `main`, then leave. SIGTERM, with which schedulers preempt, ends a verb as Ctrl-C does."""
+    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
     status = main()
     gc.freeze()  # else the interpreter looks for garbage among millions of objects of torch's on its way out, for seconds
     sys.exit(status)

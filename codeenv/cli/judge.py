@@ -61,7 +61,7 @@ def main(
 
 def _row(path: str) -> object:
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CodeenvError(f"the problem file {path!r} cannot be read: {error.strerror}") from None
     except ValueError as error:

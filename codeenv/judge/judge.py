@@ -199,7 +199,7 @@ class Judge:
         elif len(source) > MAX_SOURCE_BYTES:
             error = f"the source has {len(source)} characters; at most {MAX_SOURCE_BYTES} bytes are compiled"
         elif "\0" in source:
-            error = "SyntaxError: source code string cannot contain null bytes"
+            error = "the source holds a NUL character, which no program may"
         else:
             try:
                 if len(source.encode("utf-8")) > MAX_SOURCE_BYTES:

@@ -103,7 +103,7 @@ def load(
     if split is not None and split not in source.splits:
         raise ProblemError(f"{source.name!r} has no split {split!r}; use one of {', '.join(source.splits)}")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise ProblemError(f"limit is {limit!r}; use a whole number of at least 1, or None for all problems")
+        raise ProblemError(f"limit is {limit!r}; use a whole number of at least 1; without it all problems are taken")
     module, function = source.loader.split(":")
     loader: Callable[..., ProblemSet] = getattr(importlib.import_module(module), function)
     _check_options(source, loader, options)

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a rollout at once, also while slow programs run, and keeps what was finished."""
+"""Ctrl-C and SIGTERM end a rollout at once, also while slow programs run, and keep what was finished."""
 
 import json
 import os
@@ -8,15 +8,18 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROW = {
     "id": "p", "statement": "", "mode": "call", "entry_point": "f", "public_tests": [{"args": [1], "expected": 2}],
     "limits": {"time_limit_s": 100},
 }  # fmt: skip
 AGENT = "def slow(conversation):\n    open('asked', 'w')\n    return '```python\\ndef f(x):\\n    while True: pass\\n```'\n"
-COMMAND = [sys.executable, "-c", "import sys; from codeenv.cli import main; sys.exit(main(sys.argv[1:]))"]
+COMMAND = [sys.executable, "-c", "from codeenv.cli import run; run()"]
 
 
-def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(sent: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "problems.jsonl").write_text(json.dumps(ROW) + "\n")
     (tmp_path / "agents_here.py").write_text(AGENT)
     arguments = ["rollout", "--env", "problems.jsonl", "--agent", "agents_here:slow", "--episodes", "4", "--out", "run"]
@@ -28,7 +31,7 @@ def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(t
             assert process.poll() is None, process.communicate()[1]
             time.sleep(0.1)
         time.sleep(2)  # now the programs run
-        process.send_signal(signal.SIGINT)
+        process.send_signal(sent)
         _, errors = process.communicate(timeout=60)  # the programs' own limit is 100 s
     finally:
         if process.poll() is None:
