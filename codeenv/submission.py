@@ -10,14 +10,16 @@ from codeenv.problems.languages import LANGUAGES
 __all__ = ["extract_code", "fence", "parameters_of"]
 
 _FENCE = re.compile(r"^[ \t]{0,3}(`{3,}|~{3,})[ \t]*([^\s`]*)[^\n`]*$", re.MULTILINE)
+_MARKED = re.compile(r"\s*\n([ \t]{0,3}(?:`{3,}|~{3,})[ \t]*[^\s`])")
 
 
 def extract_code(response: str, require_fence: bool = True, language: str = "python") -> str | None:
     """Return the program in a response, or `None` if there is none.
 
-    It is the last closed fenced block marked as `language`, else the last closed fenced block. Without any fence, the whole
-    response is taken if `require_fence` is off (whether it is a program, the compiler in the sandbox decides). A block that is
-    never closed was cut off and does not count.
+    It is the last closed fenced block marked as `language`, else the last closed fenced block. A fence without a mark around a
+    marked block, as small models write it, is no block of its own. Without any fence, the whole response is taken if
+    `require_fence` is off (whether it is a program, the compiler in the sandbox decides). A block that is never closed was cut
+    off and does not count.
 
     >>> extract_code("Try this:\\n```python\\nprint(1)\\n```\\nIt prints 1.")
     'print(1)\\n'
@@ -26,16 +28,24 @@ def extract_code(response: str, require_fence: bool = True, language: str = "pyt
     """
     blocks: list[tuple[str, str]] = []
     position = 0
+    wrapped = ""
     opened = False
     while opening := _FENCE.search(response, position):
         opened = True
         mark, name = opening.group(1), opening.group(2).lower()
+        inner = None if name else _MARKED.match(response, opening.end())
+        if inner:
+            wrapped, position = mark, inner.start(1)
+            continue
         closing = re.compile(rf"^[ \t]{{0,3}}{re.escape(mark[0])}{{{len(mark)},}}[ \t]*$", re.MULTILINE)
         end = closing.search(response, opening.end())
         if end is None:
             break
         blocks.append((name, response[min(opening.end() + 1, end.start()) : end.start()]))
         position = end.end()
+        if wrapped:
+            outer = re.compile(rf"\s*\n[ \t]{{0,3}}{re.escape(wrapped)}[ \t]*$", re.MULTILINE).match(response, position)
+            position, wrapped = outer.end() if outer else position, ""
     if blocks:
         names = {language, *LANGUAGES[language].aliases}
         marked = [body for name, body in blocks if name in names]
