@@ -17,7 +17,7 @@ STDIO = Problem(
 )
 CALL = Problem(
     "c", "Add.", "call", "f", public_tests=(CallTest(([3, 1],), {}, ("kg", 9)), CallTest((2,), {"key": "a"}, 3)),
-    private_tests=(CallTest((SECRET,), {}, SECRET), CodeTest(f"# {SECRET}")),
+    private_tests=(CallTest((SECRET,), {}, SECRET), CodeTest(f"assert f(1) == {SECRET!r}")),
 )  # fmt: skip
 
 

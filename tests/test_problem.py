@@ -79,3 +79,20 @@ def test_a_malformed_row_is_refused_in_one_sentence(change, message):
 def test_what_is_no_row_is_refused(row):
     with pytest.raises(ProblemError):
         Problem.from_dict(row)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("assert (", "does not compile: '(' was never closed (line 1)"),
+        ("\0", "does not compile"),
+        ("assert '\ud800' == f()", "does not compile"),
+        ("", "is empty; it would accept every program"),
+        ("# nothing yet", "is empty; it would accept every program"),
+    ],
+)
+def test_test_code_that_can_test_nothing_is_refused(code: str, words: str) -> None:
+    row = {"id": "p", "statement": "", "mode": "call", "entry_point": "f", "private_tests": [{"code": code}]}
+    with pytest.raises(ProblemError, match=r"the code of private_tests\[0\] ") as caught:
+        Problem.from_dict(row)
+    assert words in str(caught.value)
