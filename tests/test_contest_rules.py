@@ -70,6 +70,8 @@ PROGRAMS = {
     "hashes and random numbers that repeat": ("import random\n"
     "print(hash('a') == hash('a'), random.random() < 1)", "", "True True"),
     "sys.exit in a function": ("import sys\ndef main():\n    print(5)\n    sys.exit()\nmain()", "", "5"),
+    "exit without sys": ("def main():\n    print(5)\n    exit()\nmain()", "", "5"),
+    "quit with a status of success": ("print(5)\nquit(0)\nprint(6)", "", "5"),
     "the name of the main module": ("print(__name__, __file__)", "", "__main__ solution.py"),
 }  # fmt: skip
 

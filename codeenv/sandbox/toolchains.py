@@ -337,8 +337,8 @@ def _python() -> Toolchain:
     folders = tuple(_outermost({program, "/etc/ld.so.cache", *map(str, parts), *_placed(libraries)}))
     home = (("PYTHONHOME", sys.base_prefix), ("PYTHONHASHSEED", "0"), ("PYTHONUTF8", "1"))
     base = World((), folders, environment=home)
-    start = (program, "-s", "-S", "-B")
-    compile_world = replace(base, commands=((*start, "-c", _CHECK, "{files}"),), compiles=True, artifact="{source}")
+    start = (program, "-s", "-B")
+    compile_world = replace(base, commands=((*start, "-S", "-c", _CHECK, "{files}"),), compiles=True, artifact="{source}")
     run_world = replace(base, commands=((*start, "{flags}"),), artifact_name="{flags}")
     return Toolchain("python", f"CPython {platform.python_version()}", compile_world, run_world, 0.1, 24, ("MemoryError",))
 

@@ -6,6 +6,8 @@ The first process stays outside as a guard: it ends the worker when the judge's 
 
 from __future__ import annotations
 
+import _sitebuiltins
+import builtins
 import importlib
 import marshal
 import os
@@ -125,6 +127,7 @@ def _confine(config: dict[str, Any]) -> NoReturn:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update({"LANG": "C.UTF-8", "HOME": "/tmp", "PATH": "/nowhere", **config["environment"]})
+    builtins.exit, builtins.quit = _sitebuiltins.Quitter("exit", ""), _sitebuiltins.Quitter("quit", "")  # as `site` does
     sys.argv = ["solution.py"]
     sys.executable = ""
     sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", errors="surrogateescape", closefd=False)  # type: ignore[misc]
