@@ -317,3 +317,21 @@ def test_html_keeps_lines_of_samples_and_drops_scripts() -> None:
 def test_latex_keeps_formulas_and_unwraps_commands() -> None:
     text = r"\section*{Input}" "\n" r"A \emph{very \textbf{long}} line~with 50\% of $a_{i}$.\\" "\n" r"\href{http://a}{Link}"
     assert latex_to_text(text) == "Input\n\nA very long line with 50% of $a_{i}$.\n\nLink (http://a)"
+
+
+def test_groups_that_want_different_comparisons_are_refused_with_both(tmp_path: Path) -> None:
+    flags = {"data/secret/group2/testdata.yaml": "output_validator_flags: case_sensitive\n"}
+    with pytest.raises(
+        ProblemError, match=r"group1' and 'data/secret/group2' want different validator flags \(none and case_sens"
+    ):
+        read_package(package(tmp_path / "p", LEGACY, flags))
+
+
+def test_flags_of_all_groups_come_after_those_of_the_package(tmp_path: Path) -> None:
+    flags = {
+        "problem.yaml": "name: Double\nvalidator_flags: float_tolerance 1e-2\n",
+        "data/secret/testdata.yaml": "output_validator_flags: case_sensitive\n",
+    }
+    problem = read_package(package(tmp_path / "p", LEGACY, flags)).problem
+    assert problem.checker.case_sensitive
+    assert problem.checker.absolute == 0.01

@@ -92,7 +92,7 @@ def read_package(path: Path, name: str | None = None, language: str = "python") 
         raise ProblemError("it has no test cases: neither data/sample nor data/secret has an .in with an .ans")
     private = secret or samples
     groups = read_groups(files, private)
-    flags = metadata.validator_flags or next((group.flags for group in groups if group.flags), ())
+    flags = _validator_flags(metadata, groups)
     submissions = read_submissions(files)
     own = [known for known in submissions if known.language == language]
     statement = find_statement(files)
@@ -114,6 +114,20 @@ def read_package(path: Path, name: str | None = None, language: str = "python") 
     )
     names = tuple(case.name.removeprefix("data/") for case in [*samples, *private])
     return Package(problem, groups, submissions, metadata, names)
+
+
+def _validator_flags(metadata: Metadata, groups: Sequence[Group]) -> tuple[str, ...]:
+    """Return the flags for the output validator: those of the package, then those of its test groups, which must agree."""
+    first = groups[0] if groups else None
+    for group in groups:
+        if first is not None and group.flags != first.flags:
+            ours, theirs = (" ".join(one.flags) or "none" for one in (first, group))
+            raise ProblemError(
+                f"its test groups {first.name!r} and {group.name!r} want different validator flags ({ours} and {theirs}), "
+                "and one comparison is made for all tests; make a package of each"
+            )
+    own = first.flags if first is not None else ()
+    return metadata.validator_flags if own == metadata.validator_flags else (*metadata.validator_flags, *own)
 
 
 def _with_samples(statement: str, samples: Sequence[Case]) -> str:
