@@ -21,18 +21,22 @@ class BadRows:
     """The policy for bad rows of one load.
 
     Args:
-        aside: a JSONL file that receives each bad row with its reason; `None` makes the first bad row an error.
+        aside: a JSONL file that receives each bad row with its reason; `None` makes the first bad row an error. It is
+            written, and an older one replaced, when the first bad row is found.
+        source: the file or folder that is read, if it is local; `aside` must not be in it.
 
     Attributes:
         reasons: one sentence for each row that was left out, in order.
+
+    Raises:
+        ProblemError: if `aside` is a folder or a part of what is read.
     """
 
-    def __init__(self, aside: str | Path | None = None) -> None:
+    def __init__(self, aside: str | Path | None = None, source: Path | None = None) -> None:
         self.aside = Path(aside) if aside is not None else None
         self.reasons: list[str] = []
         if self.aside is not None:
-            self.aside.parent.mkdir(parents=True, exist_ok=True)
-            self.aside.write_text("", encoding="utf-8")
+            _check_place(self.aside, source)
 
     def reject(self, where: str, error: Exception, raw: Any = None) -> None:
         """Raise one sentence that starts with `where`, or write the row aside with that sentence."""
@@ -40,8 +44,12 @@ class BadRows:
         if self.aside is None:
             raise ProblemError(f"{where}: {reason}") from None
         self.reasons.append(f"{where}: {reason}")
-        with self.aside.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"where": where, "reason": reason, "row": _printable(raw)}) + "\n")
+        try:
+            self.aside.parent.mkdir(parents=True, exist_ok=True)
+            with self.aside.open("w" if len(self.reasons) == 1 else "a", encoding="utf-8") as file:
+                file.write(json.dumps({"where": where, "reason": reason, "row": _printable(raw)}) + "\n")
+        except OSError as problem:
+            raise ProblemError(f"the file for bad rows {str(self.aside)!r} cannot be written: {problem.strerror}") from None
 
 
 def check_sizes(problem: Problem) -> Problem:
@@ -76,6 +84,19 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, SyntaxError):
         return f"a field holds code that is not Python ({error.msg})"
     return f"a field has an unexpected form ({' '.join(str(error).split())[:200]})"
+
+
+def _check_place(aside: Path, source: Path | None) -> None:
+    if aside.is_dir():
+        raise ProblemError(f"the file for bad rows {str(aside)!r} is a folder; name a file")
+    if source is None:
+        return
+    inside = source.is_dir() and aside.resolve().is_relative_to(source.resolve())
+    if inside or (aside.exists() and source.exists() and aside.samefile(source)):
+        raise ProblemError(
+            f"the file for bad rows {str(aside)!r} is {'inside' if inside else 'the same as'} {str(source)!r}, which is read; "
+            "name a file elsewhere"
+        )
 
 
 def _printable(raw: Any) -> Any:

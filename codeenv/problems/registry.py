@@ -108,7 +108,7 @@ def load(
     loader: Callable[..., ProblemSet] = getattr(importlib.import_module(module), function)
     _check_options(source, loader, options)
     keep = compile_filter(filter) if isinstance(filter, str) else filter
-    request = Request(path, split or source.splits[0], BadRows(skip_bad), limit if keep is None else None)
+    request = Request(path, split or source.splits[0], BadRows(skip_bad, path), limit if keep is None else None)
     problems = loader(request, **options)
     if keep is not None:
         problems = problems.where(keep, limit)

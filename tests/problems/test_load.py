@@ -115,6 +115,38 @@ def test_a_bad_row_is_named_with_its_file_and_number(case: str, tmp_path: Path) 
     assert reason in written["reason"]
 
 
+@pytest.mark.parametrize("place", ["rows.jsonl", "link.jsonl", "folder/../rows.jsonl"])
+def test_bad_rows_are_not_written_over_what_is_read(place: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row(0)) + "\n{}\n")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link.jsonl").hardlink_to(path)
+    with pytest.raises(ProblemError, match=r"is the same as .* which is read; name a file elsewhere"):
+        load(path, skip_bad=tmp_path / place)
+    assert path.read_text() == json.dumps(row(0)) + "\n{}\n"
+
+
+def test_bad_rows_are_not_written_into_the_folder_that_is_read(tmp_path: Path) -> None:
+    kept = tmp_path / "test.jsonl"
+    kept.write_text("{}\n")
+    with pytest.raises(ProblemError, match=r"is inside .* which is read"):
+        load(f"codecontests:{tmp_path}", split="test", skip_bad=kept)
+    assert kept.read_text() == "{}\n"
+    with pytest.raises(ProblemError, match="is a folder; name a file"):
+        load("mini", skip_bad=tmp_path)
+
+
+def test_an_older_file_of_bad_rows_is_replaced_when_there_is_a_bad_row(tmp_path: Path) -> None:
+    path, aside = tmp_path / "rows.jsonl", tmp_path / "bad.jsonl"
+    aside.write_text("older\n")
+    path.write_text(json.dumps(row(0)) + "\n")
+    load(path, skip_bad=aside)
+    assert aside.read_text() == "older\n"
+    path.write_text(json.dumps(row(0)) + "\n{}\n{}\n")
+    load(path, skip_bad=aside)
+    assert [json.loads(line)["where"][-5:] for line in aside.read_text().splitlines()] == ["row 2", "row 3"]
+
+
 def test_without_the_first_check_a_bad_row_is_found_when_it_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps(row(0)) + "\n{}\n")
