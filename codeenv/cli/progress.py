@@ -21,11 +21,25 @@ class Bar:
         self._progress: Any = None
         if sys.stderr.isatty():
             from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column
 
-            columns = (TextColumn(unit), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[note]}"))
-            times = (TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("left"))
-            self._progress = Progress(*columns, *times, console=Console(stderr=True), transient=True)
+            def fixed() -> Column:
+                return Column(no_wrap=True)
+
+            note = Column(ratio=1, no_wrap=True, overflow="ellipsis")  # what gives way on a narrow terminal
+            self._progress = Progress(
+                TextColumn(unit, table_column=fixed()),
+                BarColumn(12, table_column=fixed()),
+                MofNCompleteColumn(table_column=fixed()),
+                TextColumn("{task.fields[rate]}", table_column=fixed()),
+                TimeRemainingColumn(table_column=fixed()),
+                TextColumn("left", table_column=fixed()),
+                TextColumn("{task.fields[note]}", table_column=note),
+                console=Console(stderr=True),
+                transient=True,
+                expand=True,
+            )
             self._task = self._progress.add_task(unit, total=total, note="", rate="")
             self._begun, self._last = (0.0, 0), -1
 
