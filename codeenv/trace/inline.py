@@ -10,8 +10,9 @@ from collections.abc import Collection, Mapping, Sequence
 
 from codeenv.trace.events import Event, Trace
 from codeenv.trace.selection import Selection, shorten
-from codeenv.trace.spans import Statement, statements_of
+from codeenv.trace.spans import statements_of
 from codeenv.trace.stopped import standing
+from codeenv.trace.unseen import unseen
 
 __all__ = ["ending", "inline_lines", "members"]
 
@@ -35,9 +36,9 @@ def inline_lines(trace: Trace, source: str, selection: Selection, level: int, ne
             last = spans[line].last if line in spans else line
             if last <= len(lines) and not notes.get(last):
                 notes[last] = ["not run"]
-        for line in _later(trace, spans):
+        for line, said in unseen(trace, source).items():
             if not notes.get(spans[line].last):
-                notes[spans[line].last] = ["run later"]
+                notes[spans[line].last] = [said]
     rendered = []
     for number, text in enumerate(lines, 1):
         text = text if len(text) <= _WIDTH else f"{text[: _WIDTH - 40]} ... {len(text) - _WIDTH + 40:,} more characters"
@@ -86,14 +87,6 @@ def _comments(trace: Trace, source: str, selection: Selection, level: int) -> di
     for line, index, text in standing(trace, source):
         comments[line].append((index, f"({index}) {text}"))
     return {line: _with_gaps(entries) for line, entries in comments.items()}
-
-
-def _later(trace: Trace, spans: Mapping[int, Statement]) -> list[int]:
-    """Return the lines that were run only after the recorded iterations and calls."""
-    if trace.header.mode != "bounded" or trace.footer.dropped:
-        return []
-    recorded = {event.line for event in trace.events}
-    return [line for line in trace.footer.covered if line not in recorded and line in spans and not spans[line].quiet]
 
 
 def _loop_end(

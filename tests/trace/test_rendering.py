@@ -136,3 +136,24 @@ def test_where_a_stopped_run_stood_is_its_innermost_loops():
     assert "stopped in a call from this loop" in lines[6]
     assert "stopped in a call from here" in lines[9]
     assert "99" not in "".join(lines[:10])
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("for i in range(10):\n    if i > 5:\n        print(i)\n", "print(i)  # run later"),
+        ("for i in range(10):\n    if i < 5:\n        continue\n    print(i)\n", "    print(i)  # run later"),
+        ("def f(i):\n    if i > 5:\n        print(i)\nfor k in range(9): f(k)\n", "print(i)  # run later"),
+        ('x = {}\ntry:\n    x["k"]\nexcept* KeyError:\n    y = 1\n', 'x["k"]  # run\n'),
+        (
+            'from contextlib import suppress\nd = {}\nfor i in range(9):\n    with suppress(KeyError):\n        d["k"]\n',
+            'd["k"]  # run',
+        ),
+        ("import os\nx = 1\nos.kill(os.getpid(), 9)\ny = 2\n", "9)  # run; the run ended here or later\n"),
+        ("import os\ndef f():\n    os._exit(0)\nf()\n", "    os._exit(0)  # run; the run ended here or later\n"),
+    ],
+)
+def test_a_line_without_an_event_is_run_later_only_where_that_is_known(source, said):
+    text = render(run(source).trace, source)
+    assert said in text + "\n"
+    assert ("run later" in text) == ("run later" in said)
