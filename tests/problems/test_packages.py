@@ -270,6 +270,47 @@ def test_what_cannot_be_judged_is_refused_with_the_reason(case: str, tmp_path: P
     assert sentence in (tmp_path / "bad.jsonl").read_text()
 
 
+def bomb(join: str) -> str:
+    """Lines whose last value holds the first 8 ** 20 times once its aliases are written out."""
+    lines = ["a0: &a0 {k: v}"]
+    return "\n".join(lines + [f"a{n}: &a{n} {join % ', '.join([f'*a{n - 1}'] * 8)}" for n in range(1, 21)]) + "\n"
+
+
+@pytest.mark.parametrize("join", ["[%s]", "{<<: [%s]}"])
+@pytest.mark.parametrize(
+    ("file", "last"),
+    [
+        ("problem.yaml", "limits: *a20\n"),
+        ("problem.yaml", "name: *a20\n"),
+        ("data/secret/testdata.yaml", "max_score: *a20\n"),
+        ("submissions/submissions.yaml", "accepted: *a20\n"),
+    ],
+)
+def test_aliases_of_aliases_are_refused_before_they_are_written_out(file: str, last: str, join: str, tmp_path: Path) -> None:
+    path = package(tmp_path / "bad", LEGACY, **{file: bomb(join) + last})
+    with pytest.raises(ProblemError, match=f"{file} holds more than 10000 values"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("yaml", "sentence"),
+    [
+        ("name: &a [*a]\n", "holds more than 10000 values"),
+        (f"a: &a {'x' * 100_000}\nname: [{', '.join(['*a'] * 20)}]\n", "or 1000000 characters"),
+        ("name: " + "[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_yaml_file_that_has_no_end_or_is_too_long_is_refused(yaml: str, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(ProblemError, match=sentence):
+        read_package(package(tmp_path / "bad", LEGACY, **{"problem.yaml": yaml}))
+
+
+def test_aliases_of_a_usual_size_are_read(tmp_path: Path) -> None:
+    yaml = "name: &n Double\nsource: *n\nlimits: &l {memory: 512}\nmore: {<<: *l, time: 1}\n"
+    problem = load(package(tmp_path / "p", LEGACY, **{"problem.yaml": yaml}))[0]
+    assert (problem.source, problem.limits.memory_mb) == ("Double", 512)
+
+
 def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
     path = package(tmp_path / "p", LEGACY)
     (path / "data/secret/group1/1.in").write_bytes(b"\xff\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.problem import Limits, ProblemError
 
 __all__ = ["Metadata", "flag_list", "read_metadata", "read_yaml"]
+
+
+_MAX_NODES = 10_000
+_MAX_CHARACTERS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,22 +67,62 @@ def read_metadata(files: PackageFiles) -> Metadata:
 
 
 def read_yaml(files: PackageFiles, name: str) -> dict[str, Any]:
-    """Return a YAML mapping; an empty file is an empty mapping."""
+    """Return a YAML mapping; an empty file is an empty mapping.
+
+    Raises:
+        ProblemError: if it is something else, or holds too much once its aliases are written out.
+    """
     text = files.read_text(name)
     try:
         try:
-            data = yaml.safe_load(text)
+            data = _construct(text, name)
         except yaml.YAMLError:  # a frequent slip: `name: One: Two` without quotes
-            data = yaml.safe_load(re.sub(r"^(name|source|author): ([^'\"\n]*: [^'\"\n]*)$", r'\1: "\2"', text, flags=re.M))
+            quoted = re.sub(r"^(name|source|author): ([^'\"\n]*: [^'\"\n]*)$", r'\1: "\2"', text, flags=re.M)
+            data = _construct(quoted, name)
     except (yaml.YAMLError, ValueError) as error:
         if isinstance(error, ProblemError):
             raise
         raise ProblemError(f"{name} is not YAML: {' '.join(str(error).split())[:200]}") from None
+    except RecursionError:
+        raise ProblemError(f"{name} is nested too deeply") from None
     if data is None:
         return {}
     if not isinstance(data, dict):
         raise ProblemError(f"{name} holds a {type(data).__name__}; it must hold fields with values")
     return data
+
+
+def _construct(text: str, name: str) -> Any:
+    """Return the value of YAML text whose size with all aliases written out is within bounds."""
+    loader = yaml.SafeLoader(text)
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None
+        _check_size(root, name)
+        return loader.construct_document(root)
+    finally:
+        loader.dispose()
+
+
+def _check_size(root: yaml.Node, name: str) -> None:
+    """Walk as an alias-free copy would be walked, and stop at the bound: aliases of aliases grow exponentially."""
+    nodes, characters, ahead = 1, 0, [root]
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, yaml.ScalarNode):
+            characters += len(node.value)
+            inner: list[yaml.Node] = []
+        elif isinstance(node, yaml.MappingNode):
+            inner = [part for pair in node.value for part in pair]
+        else:
+            inner = node.value
+        nodes += len(inner)
+        if nodes > _MAX_NODES or characters > _MAX_CHARACTERS:
+            raise ProblemError(
+                f"{name} holds more than {_MAX_NODES} values or {_MAX_CHARACTERS} characters with its aliases written out"
+            )
+        ahead.extend(inner)
 
 
 def flag_list(flags: Any) -> tuple[str, ...]:
@@ -90,7 +135,7 @@ def flag_list(flags: Any) -> tuple[str, ...]:
 def _limits(files: PackageFiles, data: Mapping[str, Any]) -> Limits:
     stated = data.get("limits") or {}
     if not isinstance(stated, Mapping):
-        raise ProblemError(f"problem.yaml: field 'limits' is {stated!r}; it must hold fields with values")
+        raise ProblemError(f"problem.yaml: field 'limits' is {reprlib.repr(stated)}; it must hold fields with values")
     standard = Limits()
     time, memory, output = stated.get("time_limit"), stated.get("memory"), stated.get("output")
     if time is None and ".timelimit" in files:
@@ -109,7 +154,9 @@ def _passes(data: Mapping[str, Any]) -> int:
     limits = data.get("limits")
     value = (limits or {}).get("validation_passes", 2) if isinstance(limits, Mapping) or limits is None else None
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100:
-        raise ProblemError(f"problem.yaml: field 'limits.validation_passes' is {value!r}; use a number between 1 and 100")
+        raise ProblemError(
+            f"problem.yaml: field 'limits.validation_passes' is {reprlib.repr(value)}; use a number between 1 and 100"
+        )
     return value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import re
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -109,7 +110,7 @@ def read_submissions(files: PackageFiles) -> tuple[Submission, ...]:
 
 def _rules(pattern: str, settings: Any) -> list[Rule]:
     if not isinstance(settings, Mapping):
-        raise ProblemError(f"{_FILE}: {pattern!r} is {settings!r}; it must hold fields with values")
+        raise ProblemError(f"{_FILE}: {pattern!r} is {reprlib.repr(settings)}; it must hold fields with values")
     rules = []
     if "permitted" in settings or "required" in settings:
         rules.append(
@@ -127,7 +128,7 @@ def _verdicts(pattern: str, settings: Mapping[Any, Any], name: str, default: fro
     if value is None:
         return default
     if not isinstance(value, list) or not _ALL.issuperset(map(str, value)):
-        raise ProblemError(f"{_FILE}: {pattern!r}: {name} is {value!r}; use a list of {', '.join(sorted(_ALL))}")
+        raise ProblemError(f"{_FILE}: {pattern!r}: {name} is {reprlib.repr(value)}; use a list of {', '.join(sorted(_ALL))}")
     return frozenset(map(str, value))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,7 +94,7 @@ def _max_score(settings: dict[str, Any]) -> float:
     try:
         return float(value) if value not in (None, "unbounded") else math.inf
     except (TypeError, ValueError):
-        raise ProblemError(f"a test group's score is {value!r}; it must be a number") from None
+        raise ProblemError(f"a test group's score is {reprlib.repr(value)}; it must be a number") from None
 
 
 def _mode(settings: dict[str, Any]) -> str:
