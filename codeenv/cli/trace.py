@@ -34,8 +34,8 @@ def main(
     sandbox: str = "local",
     trusted: bool = False,
 ) -> int:
-    """Run a program in the sandbox and show what happened; exit status 0 if it ended, 1 if it raised or was stopped, 2 for bad
-    input.
+    """Run a program in the sandbox and show what happened; exit status 0 if it ended (or exits with status 0), 1 if it
+    raised or was stopped, 2 for bad input.
 
     Example: codeenv trace solution.py --call "best([7, 1, 5])"
 
@@ -79,7 +79,7 @@ def main(
         sys.stdout.write(stepper_html(trace, source, output, Path(code).name))
     else:
         _show(render(trace, source, format, budget or _UNLIMITED), output, trace)
-    return 0 if trace.footer.end == "ok" else 1
+    return 0 if trace.footer.succeeded else 1
 
 
 def _text(path: str, what: str) -> str:
@@ -121,8 +121,14 @@ def _call(text: str) -> tuple[str, bytes]:
     return node.func.id, call_input(args, kwargs)
 
 
+def _visible(text: str) -> str:
+    """Return a text with its control characters spelled out, so that none reaches the terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
+
+
 def _show(text: str, output: str, trace: Trace) -> None:
     """Print the rendering and what the program printed: in colours on a terminal, plain in a pipe."""
+    text, output = _visible(text), _visible(output)
     if not sys.stdout.isatty():
         print(text)
         if output:

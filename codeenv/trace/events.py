@@ -128,6 +128,12 @@ class Footer:
     final: Mapping[str, tuple[int, str]] = field(default_factory=dict)
     note: str = ""
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether the run came to its end or ended itself with exit status 0."""
+        exits = self.end == "exit" and self.exception is not None and self.exception.message in ("", "0", "None")
+        return self.end == "ok" or exits
+
     def to_dict(self) -> dict[str, Any]:
         raised = self.exception
         return {

@@ -17,6 +17,7 @@ from codeenv.trace.unseen import unseen
 __all__ = ["ending", "inline_lines", "members"]
 
 _ENTRIES = 5
+_EXIT = "exit status 0"
 _WIDTH = 240  # characters of a source line that are shown
 
 
@@ -62,8 +63,8 @@ def ending(trace: Trace) -> list[str]:
         seen = sum(event.kind != "k" for event in trace.events) + footer.dropped
         sentences.append(f"the program was stopped before its end, after {seen:,} recorded event{'s' if seen != 1 else ''}")
     elif footer.end == "exit":
-        sentences.append("the program ended with SystemExit")
-    if footer.exception is not None and footer.exception.line == 0:
+        sentences.append(f"the program ended with {_EXIT if footer.succeeded else 'SystemExit'}")
+    if footer.exception is not None and footer.exception.line == 0 and not footer.succeeded:
         sentences.append(f"{footer.exception.type}: {footer.exception.message}".rstrip(": "))
     if footer.dropped:
         sentences.append(f"{footer.dropped:,} later events were not recorded")
@@ -82,7 +83,7 @@ def _comments(trace: Trace, source: str, selection: Selection, level: int) -> di
             iterations[event.frame, event.line] += 1
         if event.kind == "n":
             _loop_end(event, iterations.pop((event.frame, event.line), 0), comments, level, covered)
-        elif event.kind != "k" and (text := _text(event, level)):
+        elif event.kind != "k" and (text := _text(event, level, trace.footer.succeeded)):
             comments[event.line].append((event.index, f"({event.index}) {text}"))
     for line, index, text in standing(trace, source):
         comments[line].append((index, f"({index}) {text}"))
@@ -111,7 +112,7 @@ def _loop_end(
     comments[event.line].append((event.index, f"{gap}({event.index}) {ended}"))
 
 
-def _text(event: Event, level: int) -> str:
+def _text(event: Event, level: int, succeeded: bool) -> str:
     values = members(event.vars, level)
     extra = event.extra
     if event.kind in ("l", "i"):
@@ -133,6 +134,8 @@ def _text(event: Event, level: int) -> str:
         return f"raised through here; {values}".rstrip("; ")
     if not extra.get("uncaught"):
         return f"{name} (caught)"
+    if succeeded:
+        return f"exit with status 0; {values}".rstrip("; ")
     where = [f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items()]
     if int(extra.get("depth", 0)) > 50:
         where.insert(0, f"at depth {extra['depth']:,}")

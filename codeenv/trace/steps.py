@@ -26,7 +26,7 @@ def step_lines(trace: Trace, source: str, selection: Selection, level: int, near
             rows.append(_left_out(event.index - expected))
         expected = event.index + 1
         if event.kind != "k" and (event.kind != "r" or event.frame or event.vars):
-            rows.append(_row(event, lines, functions, level))
+            rows.append(_row(event, lines, functions, level, trace.footer.succeeded))
     if len(trace.events) > expected:
         rows.append(_left_out(len(trace.events) - expected))
     rows += [
@@ -39,7 +39,7 @@ def _left_out(count: int) -> str:
     return f"... {count:,} event{'s' if count > 1 else ''} left out"
 
 
-def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) -> str:
+def _row(event: Event, lines: list[str], functions: dict[int, str], level: int, succeeded: bool) -> str:
     source = lines[event.line - 1].strip() if 0 < event.line <= len(lines) else ""
     values = members(event.vars, level)
     extra = event.extra
@@ -64,6 +64,8 @@ def _row(event: Event, lines: list[str], functions: dict[int, str], level: int) 
         return f"{place}{source} | caught {extra.get('type', '?')}"
     if extra.get("through"):
         return f"raised through {place}{source} | {values}".rstrip(" |")
+    if succeeded and extra.get("uncaught"):
+        return f"{place}{source} | exit with status 0 {values}".rstrip()
     where = ", ".join(f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items())
     text = f"EXC {place}{source} | {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
     return " ".join(filter(None, (text, f"({where})" if where else "", f"| {values}" if values else "")))

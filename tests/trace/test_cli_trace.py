@@ -40,6 +40,29 @@ def test_a_call_is_made_and_a_failure_is_the_exit_status(program, tmp_path, caps
     assert "c = a / b  # (3) ZeroDivisionError: division by zero; a=1 b=0" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("status", ["0", "", "None"])
+def test_a_program_that_exits_with_status_0_has_not_failed(tmp_path, capsys, status):
+    (tmp_path / "exits.py").write_text(f"import sys\nprint(1)\nsys.exit({status})\n", "utf-8")
+    assert main(["trace", str(tmp_path / "exits.py")]) == 0
+    shown = capsys.readouterr().out
+    assert "SystemExit" not in shown
+    assert "sys.exit(" + status + ")  # (2) exit with status 0\n" in shown
+
+
+def test_a_program_that_exits_with_another_status_has_failed(tmp_path, capsys):
+    (tmp_path / "exits.py").write_text("import sys\nsys.exit(3)\n", "utf-8")
+    assert main(["trace", str(tmp_path / "exits.py")]) == 1
+    assert "SystemExit: 3" in capsys.readouterr().out
+
+
+def test_escape_sequences_of_the_program_do_not_reach_the_terminal(tmp_path, capsys):
+    (tmp_path / "red.py").write_text("print('a\\x1b[31m\\x07\\x9b\\r\\tb\\nc')  # \x1b[1m\n", "utf-8")
+    assert main(["trace", str(tmp_path / "red.py")]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert shown.endswith("--- output ---\na\\x1b[31m\\x07\\x9b\\r\tb\nc\n")
+
+
 def test_every_format_is_written(program, tmp_path, capsys):
     (tmp_path / "in.txt").write_text("4 5\n", "utf-8")
     arguments = ["trace", program, "--input", str(tmp_path / "in.txt"), "--format"]
