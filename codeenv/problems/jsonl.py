@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -18,7 +19,7 @@ import numpy.typing as npt
 
 from codeenv.problems.problem import Problem, ProblemError
 
-__all__ = ["JsonlRows", "write_jsonl"]
+__all__ = ["JsonlRows", "read_json", "write_jsonl"]
 
 MAX_ROW_BYTES = 256 * 1024 * 1024
 """Longest row that is read; a longer one is named in an error instead of filling the memory."""
@@ -48,6 +49,8 @@ class JsonlRows(Sequence[bytes]):
                 self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except EOFError:
             raise ProblemError(f"{self.path} ends early; the gzip file is truncated") from None
+        except zlib.error as error:
+            raise ProblemError(f"{self.path} cannot be read: the gzip file is damaged ({error})") from None
         except OSError as error:
             raise ProblemError(f"{self.path} cannot be read: {error.strerror or error}") from None
 
@@ -85,6 +88,24 @@ class JsonlRows(Sequence[bytes]):
 
     def __setstate__(self, path: Path) -> None:
         self.__init__(path)  # type: ignore[misc]
+
+
+def read_json(path: Path) -> list[Any]:
+    """Return the rows of a JSON file: its list, or its one value.
+
+    Raises:
+        ProblemError: if it cannot be read or is not JSON.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{path}: byte {error.start} is not UTF-8 text") from None
+    except (json.JSONDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise ProblemError(f"{path} is not JSON: {reason}") from None
+    except OSError as error:
+        raise ProblemError(f"{path} cannot be read: {error.strerror or error}") from None
+    return data if isinstance(data, list) else [data]
 
 
 def write_jsonl(path: str | Path, problems: Iterable[Problem | Mapping[str, Any]]) -> int:

@@ -165,6 +165,36 @@ def test_a_truncated_gzip_file_is_named(tmp_path: Path) -> None:
         load(path)
 
 
+def test_a_damaged_gzip_file_is_named(tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "rows.jsonl.gz"
+    data = bytearray(gzip.compress(b'{"id": 1}\n' * 1000))
+    data[10:30] = b"\xff" * 20
+    path.write_bytes(data)
+    with pytest.raises(ProblemError, match="the gzip file is damaged"):
+        load(path)
+
+
+@pytest.mark.parametrize("prefix", ["", "codecontests:"])
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b'[{"a": 1},]', "is not JSON"),
+        (b"", "is not JSON"),
+        (b'["\xff"]', "byte 2 is not UTF-8 text"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+)
+def test_a_json_file_that_cannot_be_read_is_named(content: bytes, reason: str, prefix: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_bytes(content)
+    with pytest.raises(ProblemError) as caught:
+        load(f"{prefix}{path}")
+    assert str(path) in str(caught.value)
+    assert reason in str(caught.value)
+
+
 def test_rows_survive_pickling_and_blank_lines(tmp_path: Path) -> None:
     import pickle
 

@@ -333,6 +333,39 @@ def test_damaged_content_of_a_zip_is_named(tmp_path: Path) -> None:
         load(archive)
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_damaged_packed_content_of_a_zip_is_named_and_the_other_packages_load(packing: int, tmp_path: Path) -> None:
+    package(tmp_path / "packages" / "good", LEGACY)
+    archive = tmp_path / "packages" / "bad.zip"
+    with zipfile.ZipFile(archive, "w", packing) as file:
+        for name, text in LEGACY.items():
+            file.writestr(name, text)
+        start = file.getinfo("problem.yaml").header_offset + 30 + len("problem.yaml")
+    data = bytearray(archive.read_bytes())
+    data[start : start + 20] = b"\xff" * 20
+    archive.write_bytes(data)
+    with pytest.raises(ProblemError, match=r"bad\.zip: problem\.yaml cannot be read"):
+        load(archive)
+    assert load(tmp_path / "packages", skip_bad=tmp_path / "bad.jsonl").ids() == ["good"]
+
+
+@pytest.mark.parametrize("place", ["data/secret/3.in", "data/secret/more"])
+def test_a_link_that_leads_back_to_itself_is_refused_and_the_other_packages_load(place: str, tmp_path: Path) -> None:
+    package(tmp_path / "packages" / "good", LEGACY)
+    path = package(tmp_path / "packages" / "bad", LEGACY)
+    (path / place).symlink_to((path / place).with_name("other"))
+    (path / place).with_name("other").symlink_to(path / place)
+    with pytest.raises(ProblemError, match="is a link that leads back to itself"):
+        load(path)
+    assert load(tmp_path / "packages", skip_bad=tmp_path / "bad.jsonl").ids() == ["good"]
+
+
+def test_a_link_beside_the_data_may_lead_back_to_itself(tmp_path: Path) -> None:
+    path = package(tmp_path / "p", LEGACY)
+    (path / "notes").symlink_to(path / "notes")
+    assert len(load(path)) == 1
+
+
 @pytest.mark.parametrize("name", ["../outside.in", "/etc/x.in", "a/../../x.in"])
 def test_a_zip_with_a_path_outside_is_refused(name: str, tmp_path: Path) -> None:
     archive = zipped(package(tmp_path / "p", LEGACY), tmp_path / "p.zip")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-from codeenv.problems.jsonl import JsonlRows
+from codeenv.problems.jsonl import JsonlRows, read_json
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.problem import Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
@@ -29,7 +28,7 @@ def load_schema(request: Request, check: bool = True) -> ProblemSet:
     if request.path is None:
         raise ProblemError("the data set 'jsonl' needs a file; write jsonl:PATH or the path alone")
     path = request.path
-    rows: Sequence[Any] = _read_json(path) if path.suffix == ".json" else JsonlRows(path)
+    rows: Sequence[Any] = read_json(path) if path.suffix == ".json" else JsonlRows(path)
 
     def where(index: int) -> str:
         return f"{path}, row {index + 1}"
@@ -42,15 +41,3 @@ def load_schema(request: Request, check: bool = True) -> ProblemSet:
 
 def _problem(row: Any, index: int) -> Problem:
     return Problem.from_dict(json.loads(row.decode("utf-8")) if isinstance(row, bytes) else row)
-
-
-def _read_json(path: Path) -> list[Any]:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise ProblemError(f"{path}: byte {error.start} is not UTF-8 text") from None
-    except json.JSONDecodeError as error:
-        raise ProblemError(f"{path} is not JSON: {error}") from None
-    except OSError as error:
-        raise ProblemError(f"{path} cannot be read: {error.strerror or error}") from None
-    return data if isinstance(data, list) else [data]

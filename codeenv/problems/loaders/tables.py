@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from codeenv.errors import MissingExtraError
-from codeenv.problems.jsonl import JsonlRows
+from codeenv.problems.jsonl import JsonlRows, read_json
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.problem import Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
@@ -59,9 +59,8 @@ def read_rows(request: Request, name: str, config: str | None) -> tuple[Sequence
         return _from_folder(path, request.split)
     if path.suffix == ".parquet":
         return _arrow("parquet", path), str(path)
-    if path.suffix == ".json" and path.read_bytes()[:1] != b"{":
-        data = json.loads(path.read_text(encoding="utf-8"))
-        return (data if isinstance(data, list) else [data]), str(path)
+    if path.suffix == ".json" and not _starts_with_object(path):
+        return read_json(path), str(path)
     return _Decoded(JsonlRows(path)), str(path)
 
 
@@ -70,6 +69,14 @@ def text_list(value: Any) -> list[Any]:
     if isinstance(value, str):
         value = json.loads(value) if value.strip() else []
     return list(value) if value is not None else []
+
+
+def _starts_with_object(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(1) == b"{"
+    except OSError as error:
+        raise ProblemError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
 class _Decoded(Sequence[Row]):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
+import struct
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from codeenv.problems.problem import ProblemError
@@ -11,6 +14,9 @@ __all__ = ["MAX_FILE_BYTES", "PackageFiles"]
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Largest file of a package that is read."""
+
+_DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError)
+"""What reading a file or a zip raises if it is damaged, encrypted or packed in an unknown way."""
 
 _USED = ("problem.yaml", "data", "problem_statement", "statement", "submissions", "output_validator")
 """Beginnings of the names whose content a problem is made of."""
@@ -60,7 +66,7 @@ class PackageFiles:
             return file.read_bytes()
         except KeyError:
             raise ProblemError(f"{name} is missing") from None
-        except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGED as error:
             raise ProblemError(f"{name} cannot be read: {error}") from None
 
     def read_text(self, name: str) -> str:
@@ -73,7 +79,7 @@ class PackageFiles:
     def _open_zip(self) -> None:
         try:
             self._zip = zipfile.ZipFile(self.path)
-        except (zipfile.BadZipFile, OSError, EOFError) as error:
+        except _DAMAGED as error:
             raise ProblemError(f"it is no complete zip file ({error})") from None
         names = [info.filename for info in self._zip.infolist() if not info.is_dir()]
         for name in names:
@@ -88,10 +94,18 @@ class PackageFiles:
 
     def _inside(self, file: Path) -> bool:
         """Whether it is a file of the package; a link that leaves the package is refused where its content would be used."""
-        if file.is_symlink() and not file.resolve().is_relative_to(self.path.resolve()):
-            name = file.relative_to(self.path).as_posix()
+        if not file.is_symlink():
+            return file.is_file()
+        name = file.relative_to(self.path).as_posix()
+        try:
+            target = file.resolve()
+        except (OSError, RuntimeError):  # up to Python 3.12 a loop is a RuntimeError
             if name.startswith(_USED):
-                raise ProblemError(f"{name} is a link to {str(file.resolve())!r}, outside the package")
+                raise ProblemError(f"{name} is a link that leads back to itself") from None
+            return False
+        if not target.is_relative_to(self.path.resolve()):
+            if name.startswith(_USED):
+                raise ProblemError(f"{name} is a link to {str(target)!r}, outside the package")
             return False
         return file.is_file()
 
