@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["shorten"]
+__all__ = ["one_line", "shorten"]
 
 
 def shorten(text: str, limit: int, keep_tail: float = 0.5) -> str:
@@ -22,3 +22,15 @@ def shorten(text: str, limit: int, keep_tail: float = 0.5) -> str:
     head = limit - tail
     mark = f" ...[{len(text) - limit:,} characters left out]... "
     return text[:head] + mark + (text[-tail:] if tail else "")
+
+
+def one_line(text: str, limit: int = 400) -> str:
+    """Return `text` as one line of at most `limit` characters: runs of white space become a blank, what cannot be printed is
+    escaped, and the middle of a long text is left out.
+
+    >>> one_line("no\\n  idea \\x1b[31m")
+    'no idea \\\\x1b[31m'
+    """
+    kept = shorten(text, 4 * limit)  # bounds the work on a text of megabytes
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(kept.split()))
+    return line if len(line) <= limit else shorten(line, limit - 50)

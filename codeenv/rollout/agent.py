@@ -16,7 +16,7 @@ together.
 - A response may be a `Response`, whose `extras` go into the trajectory.
 
 Plain (sync) agents are called from one thread, one call at a time, unless they say `thread_safe = True`; async agents are
-called concurrently.
+called concurrently, on one event loop in a thread of its own.
 """
 
 from __future__ import annotations

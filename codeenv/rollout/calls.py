@@ -1,22 +1,29 @@
 """Calls of an agent, in the way it wants to be called: awaited, batched, from one thread or from many; each with a deadline.
 
-The deadline of a call begins when the call begins, not when it is queued. Threads are daemons: an agent that never returns
-costs its episode and a thread, and never keeps the process alive.
+The deadline of a call begins when the call begins, not when it is queued. No code of an agent runs in the engine's thread, and
+the agent's threads are daemons: one that never returns costs its episode and a thread, and never keeps the process alive.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from codeenv.errors import CodeenvError
 from codeenv.problems import Problem
 from codeenv.rollout.agent import Agent, AgentError, Response, act_of, check_response
 from codeenv.rollout.conversation import Conversation
+from codeenv.rollout.loops import AgentLoop
 from codeenv.rollout.threads import AgentThreads
+from codeenv.text import one_line
 
 __all__ = ["AgentCaller"]
+
+_CUT_SHORT_S = 1.0
+"""What `end_run` may take after Ctrl-C or an error."""
 
 
 class AgentCaller:
@@ -33,15 +40,34 @@ class AgentCaller:
         self._timeout_s = timeout_s
         self._concurrency = concurrency
         self._threads = AgentThreads(concurrency if getattr(agent, "thread_safe", False) else 1, timeout_s)
+        self._loop = AgentLoop(timeout_s)
         self._waiting: list[tuple[Conversation, asyncio.Future[Any]]] = []
         self._batch_task: asyncio.Task[None] | None = None
 
-    async def close(self) -> None:
-        """Tell the agent that the run has ended and let idle threads end; a call that is still running is left to itself."""
+    async def close(self, whole: bool = True) -> None:
+        """Tell the agent that the run has ended and let its threads end; a call that is still running is left to itself.
+
+        Args:
+            whole: whether the run came to its end; if not, the agent has a moment only, and its errors are not told.
+
+        Raises:
+            AgentError: if the agent's `end_run` fails.
+        """
         try:
             if callable(end_run := getattr(self._agent, "end_run", None)):
-                await self._call(end_run)
+                if whole:
+                    await self._call(end_run)
+                else:
+                    with contextlib.suppress(Exception):
+                        await asyncio.wait_for(self._call(end_run), min(self._timeout_s, _CUT_SHORT_S))
+        except CodeenvError:
+            raise
+        except Exception as error:
+            raise AgentError(
+                f"the episodes are finished, but the agent's end_run raised {one_line(f'{type(error).__name__}: {error}')}"
+            ) from error
         finally:
+            self._loop.close()
             self._threads.close()
 
     async def for_episode(self, problem: Problem, seed: int) -> Callable[[Conversation], Awaitable[Response]]:
@@ -65,9 +91,9 @@ class AgentCaller:
         """
         try:
             if _is_async(function):
-                return await asyncio.wait_for(_contained(function(*arguments)), self._timeout_s)
+                return await self._loop.run(function, *arguments)
             answer = await self._threads.run(function, *arguments)
-            return await asyncio.wait_for(_contained(answer), self._timeout_s) if inspect.isawaitable(answer) else answer
+            return await self._loop.run(lambda: answer) if inspect.isawaitable(answer) else answer
         except TimeoutError:
             raise AgentError(f"the agent gave no answer within {self._timeout_s:g} s") from None
 
@@ -99,11 +125,3 @@ class AgentCaller:
 
 def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
-
-
-async def _contained(awaitable: Awaitable[Any]) -> Any:
-    """Await, and turn an attempt to end the process into an error of the agent."""
-    try:
-        return await awaitable
-    except SystemExit as error:
-        raise AgentError(f"the agent called sys.exit({error.code!r})") from None

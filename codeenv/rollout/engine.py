@@ -20,6 +20,7 @@ from codeenv.rollout.conversation import conversation_of
 from codeenv.rollout.folder import RunFolder
 from codeenv.rollout.judging import JudgeQueue
 from codeenv.rollout.trajectory import episode_row
+from codeenv.text import one_line
 
 __all__ = ["Progress", "RolloutConfig", "RolloutResult", "run_episodes"]
 
@@ -172,17 +173,17 @@ async def run_episodes(
         raise problems_met.exceptions[0] from None
     finally:
         queue.close(wait=whole)
-        await caller.close()
+        await caller.close(whole)
     return result
 
 
 def _record_failure(result: RolloutResult, folder: RunFolder | None, number: int, problem: Problem, error: Exception) -> None:
     if isinstance(error, CodeenvError):
-        sentence = str(error)
+        sentence = one_line(str(error), 1000)
     else:
         places = traceback.extract_tb(error.__traceback__)
         where = f" ({places[-1].filename}, line {places[-1].lineno})" if places else ""
-        sentence = f"the agent raised {type(error).__name__}: {error}{where}"
+        sentence = f"the agent raised {one_line(f'{type(error).__name__}: {error}')}{where}"
     result.failures.append(f"episode {number} ({problem.id}): {sentence}")
     if folder is not None:
         details = "".join(traceback.format_exception(error))

@@ -1,5 +1,7 @@
 """What goes wrong in a run: agents that misbehave, runs that are killed, disks that are full. No episode is lost or repeated."""
 
+import asyncio
+import contextlib
 import json
 import os
 import resource
@@ -48,7 +50,12 @@ async def exits_async(conversation):
     sys.exit(4)
 
 
+async def raises_cancelled(conversation):
+    raise asyncio.CancelledError
+
+
 FAULTS = {
+    "raises CancelledError": (raises_cancelled, "raised CancelledError"),
     "raises": (raises, "raised ValueError: no idea"),
     "exits": (exits, r"called sys.exit\(3\)"),
     "exits async": (exits_async, r"called sys.exit\(4\)"),
@@ -85,8 +92,50 @@ def test_an_agent_that_blocks_forever_costs_its_episode_and_does_not_keep_the_pr
     assert "no answer within 0.3 s" in result.failures[0]
 
 
-def test_a_process_with_a_blocked_agent_ends(tmp_path):
-    (tmp_path / "blocked.py").write_text("import threading\n\ndef agent(conversation):\n    threading.Event().wait()\n")
+async def blocks_its_loop(conversation):
+    time.sleep(100)
+
+
+async def refuses_to_be_cancelled(conversation):
+    for _ in range(100):
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(1)
+
+
+@pytest.mark.parametrize("bad", [blocks_its_loop, refuses_to_be_cancelled])
+def test_an_async_agent_that_never_yields_or_never_ends_costs_its_episode_alone(bad, judge):
+    async def right(conversation):
+        return RIGHT
+
+    class Agent:
+        def reset(self, problem, seed):
+            return bad if seed == 1 else right
+
+    result = rollout([ADD_ONE], Agent(), 6, judge=judge, concurrency=2, agent_timeout_s=0.4)
+    assert (result.episodes, len(result.failures)) == (5, 1)
+    assert "no answer within 0.4 s" in result.failures[0]
+
+
+def test_the_calls_of_an_async_agent_are_under_way_together(judge):
+    everyone = asyncio.Barrier(20)
+
+    async def waits_for_the_others(conversation):
+        await everyone.wait()
+        return RIGHT
+
+    result = rollout([ADD_ONE], waits_for_the_others, 20, judge=judge, concurrency=20, agent_timeout_s=20)
+    assert (result.episodes, result.failures) == (20, [])
+
+
+BLOCKED = {
+    "sync": "import threading\n\ndef agent(conversation):\n    threading.Event().wait()\n",
+    "async": "import time\n\nasync def agent(conversation):\n    time.sleep(1000)\n",
+}
+
+
+@pytest.mark.parametrize("source", BLOCKED.values(), ids=BLOCKED)
+def test_a_process_with_a_blocked_agent_ends(source, tmp_path):
+    (tmp_path / "blocked.py").write_text(source)
     (tmp_path / "problems.jsonl").write_text(json.dumps(ADD_ONE.to_dict()) + "\n")
     command = [sys.executable, "-m", "codeenv", "rollout", "--env", "problems.jsonl", "--agent", "blocked:agent"]
     done = subprocess.run([*command, "--agent-timeout-s", "0.2"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
@@ -123,6 +172,28 @@ def test_the_agent_is_told_when_the_run_ends(judge):
     agent = Agent()
     rollout([ADD_ONE], agent, 3, judge=judge)
     assert agent.ended == 1
+
+
+def test_an_agent_that_fails_at_the_end_of_the_run_is_one_sentence(judge):
+    class Agent:
+        def act(self, conversation):
+            return RIGHT
+
+        def end_run(self):
+            raise OSError("the connection\nis gone")
+
+    with pytest.raises(AgentError, match=r"the agent's end_run raised OSError: the connection is gone$"):
+        rollout([ADD_ONE], Agent(), 1, judge=judge)
+
+
+def test_what_an_agent_raises_is_shown_as_one_short_line_without_control_characters(judge):
+    def raises_a_page(conversation):
+        raise ValueError("\x1b[31mred\n" + "x" * 100_000)
+
+    (failure,) = rollout([ADD_ONE], raises_a_page, 1, judge=judge).failures
+    assert failure.isprintable()
+    assert r"ValueError: \x1b[31mred xxx" in failure
+    assert len(failure) < 400 + len(f"episode 0 (test/add-one): the agent raised  ({__file__}, line 1000)")
 
 
 @pytest.mark.parametrize("answers", [["one too few"], "not a list of two", None])

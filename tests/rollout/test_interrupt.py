@@ -38,3 +38,21 @@ def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(s
             os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130
     assert errors.splitlines() == ["codeenv rollout: interrupted; the finished episodes are in run, --resume goes on"]
+
+
+def test_an_interrupt_while_an_async_agent_blocks_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "problems.jsonl").write_text(json.dumps(ROW) + "\n")
+    source = "import time\nasync def stuck(conversation):\n    open('asked', 'w')\n    time.sleep(1000)\n"
+    (tmp_path / "agents_here.py").write_text(source)
+    arguments = ["rollout", "--env", "problems.jsonl", "--agent", "agents_here:stuck", "--out", "run"]
+    process = subprocess.Popen([*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        while not (tmp_path / "asked").exists():
+            assert process.poll() is None, process.communicate()[1]
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)  # the agent's own limit is 600 s
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert errors.splitlines() == ["codeenv rollout: interrupted; the finished episodes are in run, --resume goes on"]
