@@ -133,7 +133,7 @@ def _text(event: Event, level: int, succeeded: bool) -> str:
     if extra.get("through"):
         return f"raised through here; {values}".rstrip("; ")
     if not extra.get("uncaught"):
-        return f"{name} (caught)"
+        return f"{name} ({'ended its thread' if 'thread' in extra else 'caught'})"
     if succeeded:
         return f"exit with status 0; {values}".rstrip("; ")
     where = [f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items()]

@@ -37,6 +37,7 @@ def recording(recorder: Recorder, weaver: Weaver, budget: int, allowed_calls: in
     activations: dict[int, int] = {}
     texts: dict[int, dict[str, str]] = {-2: {}, 0: {}}
     threads = {get_ident(): 0}
+    watched: list[Any] = []
     states: dict[int, list[int]] = {}
     frames = recorder.frames
     buffer = recorder.buffer
@@ -170,10 +171,38 @@ def recording(recorder: Recorder, weaver: Weaver, budget: int, allowed_calls: in
             emit("")
             return frame
         thread = get_ident()
+        if thread not in threads:
+            watch_threads()
         extra = f',"thread":{threads.setdefault(thread, len(threads))}' if thread not in threads or threads[thread] else ""
         parts = changed(site, frame, values)
         emit(f'["c",{site[1]},{frame},{{{parts}}},{{"fn":{quoted(site[5]["fn"])},"parent":{parent}{extra}}}]\n')
         return frame
+
+    def watch_threads() -> None:
+        """Have the exception that ends a thread recorded before the hook for it, which prints it, is called."""
+        module = sys.modules.get("threading")
+        if type(module) is not type(sys) or watched:
+            return
+        before = vars(module)["excepthook"]
+
+        def excepthook(args: Any) -> None:
+            ended(args.exc_value)
+            before(args)
+
+        watched.append(before)
+        vars(module)["excepthook"] = excepthook
+
+    def ended(error: BaseException | None) -> None:
+        try:
+            if error is None or not (places := places_of(error, recorder.filename)):
+                return None
+            inside, line = places[-1]
+            kind = f'"type":{quoted(class_name(type(error)))},"msg":{quoted(message_of(error))}'
+            number = frames.get(id(inside), (0, None))[0]
+            thread = threads.setdefault(get_ident(), len(threads))
+            return emit(f'["x",{line},{number},{{}},{{{kind},"thread":{thread}}}]\n')
+        except _LIMITS:
+            return None
 
     def parent_of(caller: Any) -> int:
         for _ in range(1000):

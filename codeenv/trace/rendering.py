@@ -67,7 +67,7 @@ def _final(trace: Trace, budget_tokens: int, count: Callable[[str], int]) -> str
     """Return the exception and the last values, the latest first to be kept."""
     footer = trace.footer
     tail = list(ending(trace))
-    if footer.exception is not None and footer.exception.line:
+    if footer.exception is not None and footer.exception.line and not footer.succeeded:
         raised = footer.exception
         tail.append(f"{raised.type} on line {raised.line}: {raised.message}".rstrip(": "))
     tail = [*_result(trace), *tail]

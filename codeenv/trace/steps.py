@@ -67,5 +67,7 @@ def _row(event: Event, lines: list[str], functions: dict[int, str], level: int, 
     if succeeded and extra.get("uncaught"):
         return f"{place}{source} | exit with status 0 {values}".rstrip()
     where = ", ".join(f"iteration {count:,} of the loop on line {line}" for line, count in extra.get("loops", {}).items())
-    text = f"EXC {place}{source} | {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ")
+    text = f"EXC {place}{source} | {extra.get('type', '?')}: {extra.get('msg', '')}".rstrip(": ") + (
+        " (ended its thread)" if "thread" in extra else ""
+    )
     return " ".join(filter(None, (text, f"({where})" if where else "", f"| {values}" if values else "")))

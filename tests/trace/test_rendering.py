@@ -157,3 +157,14 @@ def test_a_line_without_an_event_is_run_later_only_where_that_is_known(source, s
     text = render(run(source).trace, source)
     assert said in text + "\n"
     assert ("run later" in text) == ("run later" in said)
+
+
+@pytest.mark.parametrize("hook", ["", "threading.excepthook = lambda args: print(args.exc_type.__name__)\n"])
+def test_the_exception_that_ended_a_thread_is_on_its_line(hook):
+    work = "def w():\n    x = 5\n    return 1 // (x - 5)\n"
+    source = f"import threading\n{hook}{work}t = threading.Thread(target=w)\nt.start()\nt.join()\n"
+    done, plain = run(source), run(source, "off")
+    assert "by zero (ended its thread)\n" in render(done.trace, source)
+    assert "by zero (ended its thread)\n" in render(done.trace, source, "steps")
+    assert done.trace.footer.end == "ok"
+    assert (done.behaviour, done.error_output) == (plain.behaviour, plain.error_output)
