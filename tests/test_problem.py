@@ -96,3 +96,42 @@ def test_test_code_that_can_test_nothing_is_refused(code: str, words: str) -> No
     with pytest.raises(ProblemError, match=r"the code of private_tests\[0\] ") as caught:
         Problem.from_dict(row)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (
+            {"public_tests": [{"input": "1 \ud800", "output": ""}]},
+            r"public_tests\[0\]\.input has a lone surrogate \(U\+D800\) at position 2",
+        ),
+        ({"private_tests": [{"input": "", "output": "\udbff"}]}, r"private_tests\[0\]\.output has a lone surrogate \(U\+DBFF\)"),
+        ({"public_tests": [{"input": "\udc7f", "output": ""}]}, r"public_tests\[0\]\.input has a lone surrogate \(U\+DC7F\)"),
+        ({"starter_code": "x = '\udc80'"}, r"starter_code has a lone surrogate \(U\+DC80\) at position 5"),
+        ({"statement": "é\ud83d"}, r"statement has a lone surrogate \(U\+D83D\) at position 1"),
+    ],
+)
+def test_a_text_with_half_a_character_is_refused_by_its_field(change: dict[str, object], field: str) -> None:
+    row = {"id": "p", "statement": "", "mode": "stdio", "public_tests": [{"input": "", "output": ""}]}
+    with pytest.raises(ProblemError, match="problem 'p': " + field):
+        Problem.from_dict(row | change)
+
+
+def test_bytes_that_are_no_utf8_stay_legal_in_tests_and_whole_characters_everywhere() -> None:
+    raw = bytes(range(256)).decode("utf-8", "surrogateescape")
+    row = {
+        "id": "p",
+        "statement": "\U0001f600",
+        "mode": "stdio",
+        "starter_code": "é",
+        "public_tests": [{"input": raw, "output": raw}],
+    }
+    problem = Problem.from_dict(row)
+    assert problem.public_tests == (StdioTest(raw, raw),)
+    assert problem.public_tests[0].input.encode("utf-8", "surrogateescape") == bytes(range(256))
+
+
+@pytest.mark.parametrize("test", [StdioTest(1, ""), StdioTest("", None)])
+def test_a_stdio_test_that_is_no_text_is_refused(test: StdioTest) -> None:
+    with pytest.raises(ProblemError, match=r"public_tests\[0\]\.(input is 1|output is None); it must be a text"):
+        Problem("p", "", "stdio", public_tests=(test,))

@@ -40,6 +40,19 @@ def _fault_of_code(code: str) -> str:
     return "" if tree.body else "is empty; it would accept every program"
 
 
+def _fault_of_text(text: Any, errors: str = "strict") -> str:
+    """Say why a text cannot be written as UTF-8; empty if it can."""
+    if not isinstance(text, str):
+        return f"is {_short(text)}; it must be a text"
+    if text.isascii():
+        return ""
+    try:
+        text.encode("utf-8", errors)
+    except UnicodeEncodeError as error:
+        return f"has a lone surrogate (U+{ord(text[error.start]):04X}) at position {error.start}, which is not a character"
+    return ""
+
+
 def _is_name(text: str) -> bool:
     return text.isidentifier() and not keyword.iskeyword(text)
 
@@ -54,7 +67,10 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class StdioTest:
-    """A test that feeds `input` to standard input and compares standard output with `output`."""
+    """A test that feeds `input` to standard input and compares standard output with `output`.
+
+    U+DC80 to U+DCFF stand for bytes that are not UTF-8, as in Python's `surrogateescape`.
+    """
 
     input: str
     output: str
@@ -251,6 +267,9 @@ class Problem:
             )
         if not self.public_tests and not self.private_tests:
             raise ProblemError(f"problem {self.id!r}: it has no tests; give public_tests or private_tests")
+        for name in ("statement", "starter_code"):
+            if fault := _fault_of_text(getattr(self, name)):
+                raise ProblemError(f"problem {self.id!r}: {name} {fault}")
         allowed = (StdioTest,) if self.mode == "stdio" else (CallTest, CodeTest)
         for name in ("public_tests", "private_tests"):
             for index, test in enumerate(getattr(self, name)):
@@ -258,6 +277,10 @@ class Problem:
                     raise ProblemError(
                         f"problem {self.id!r}: {name}[{index}] is a {type(test).__name__}, which mode {self.mode!r} cannot run"
                     )
+                if isinstance(test, StdioTest):
+                    for part in ("input", "output"):
+                        if fault := _fault_of_text(getattr(test, part), "surrogateescape"):
+                            raise ProblemError(f"problem {self.id!r}: {name}[{index}].{part} {fault}")
                 if isinstance(test, CodeTest) and (fault := _fault_of_code(test.code)):
                     raise ProblemError(f"problem {self.id!r}: the code of {name}[{index}] {fault}")
 
