@@ -25,7 +25,7 @@ from codeenv.evaluation.records import RunRecord, load_run
 from codeenv.evaluation.summary import Summary, per_problem, summarise
 from codeenv.judge import Judge
 from codeenv.problems import Problem
-from codeenv.rollout import Agent, RolloutResult, rollout
+from codeenv.rollout import Agent, AgentError, RolloutResult, rollout
 
 __all__ = ["KNOWN_POINTS", "BenchResult", "Comparison", "KnownPoint", "compare_runs", "run_bench"]
 
@@ -186,6 +186,7 @@ def run_bench(
 
     Raises:
         CodeenvError: if an arm is unknown or the problems do not allow it.
+        AgentError: if every episode of an arm fails.
     """
     if rollouts < 1:
         raise CodeenvError(f"rollouts is {rollouts}; use a whole number of at least 1")
@@ -207,6 +208,8 @@ def run_bench(
             on_progress=(lambda progress: on_progress(label, progress)) if on_progress else None, **arm.settings,
         )  # fmt: skip
         result.failures += [f"{label}, {sentence}" for sentence in done.failures]
+        if not done.episodes:
+            raise AgentError(f"no episode of {label} could be finished; the first failure: {done.failures[0]}")
         return load_run(path, arm_name)
 
     records = {}

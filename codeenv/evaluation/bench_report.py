@@ -49,6 +49,11 @@ def bench_sentence(result: BenchResult) -> str:
     if used is None:
         return ""
     gain = used.difference
+    if (gain.low > 0 or gain.high < 0) and used.p_value >= 0.05:
+        return (
+            f"Too few problems differ to tell: the interval of true minus {used.second} excludes 0, but the sign-flip test does "
+            f"not reject (p {used.p_value:.2g}); use more problems."
+        )
     if gain.low > 0:
         return f"It uses feedback: true feedback solves {_points(gain.value)} more than {used.second} feedback."
     if gain.high < 0:

@@ -31,6 +31,9 @@ RESAMPLES = 10_000
 """Bootstrap resamples, fewer (but 1,000 at least) for more than 1,000 problems. The 2.5 and 97.5 percentiles bound the
 interval; RLEF (arXiv 2410.02089, appendix) uses 200 resamples."""
 
+_EXACT_UP_TO = 12
+"""Differences of which all choices of signs are counted, 4,096 of them."""
+
 Array = npt.NDArray[np.float64]
 Statistic = Callable[[npt.NDArray[np.int64]], Array]
 
@@ -162,13 +165,17 @@ def sign_flip_test(a: Sequence[float], b: Sequence[float], seed: int = 0, resamp
     """Return the two-sided p-value of the paired permutation test on per-problem means.
 
     Under the null hypothesis the two arms of a problem may be exchanged. With several rollouts per problem this is the
-    clustered counterpart of McNemar's test.
+    clustered counterpart of McNemar's test. With up to 12 problems that differ it is exact, over all choices of signs; else
+    signs are drawn.
     """
     difference = np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)
     difference = difference[difference != 0.0]
     if difference.size == 0:
         return 1.0
     observed = abs(difference.sum())
+    if difference.size <= _EXACT_UP_TO:
+        every = 1.0 - 2.0 * ((np.arange(2**difference.size)[:, None] >> np.arange(difference.size)) & 1)
+        return float((np.abs(every @ difference) >= observed - 1e-12).mean())
     generator = np.random.default_rng(seed)
     rows = max(1, 4_000_000 // difference.size)
     extreme = 0

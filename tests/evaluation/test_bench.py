@@ -13,6 +13,7 @@ from codeenv.evaluation.bench import compare_runs, run_bench
 from codeenv.evaluation.bench_report import arms_table, bench_sentence, text_table
 from codeenv.evaluation.records import load_run
 from codeenv.evaluation.report import write_report
+from codeenv.rollout import AgentError
 
 PROBLEMS = [with_solutions(number) for number in (1, 20, 300, 4000, 50_000, 600_000)]
 
@@ -41,6 +42,23 @@ def test_utilisation_is_one_for_an_agent_that_only_repairs_on_feedback(bench):
     assert result.utilisation.mcnemar.only_a == len(PROBLEMS)
     assert bench_sentence(result) == "It uses feedback: true feedback solves 100.0 percentage points more than random feedback."
     assert "with 6 problems it may be 50% off" in arms_table(result).note
+
+
+def test_use_of_feedback_is_not_claimed_from_two_problems(judge, tmp_path):
+    result = run_bench(
+        PROBLEMS[:2], "repairs-on-feedback", tmp_path, arms=("random",), rollouts=2, judge=judge, known_points=False
+    )
+    assert result.utilisation.difference.low == 1.0
+    assert result.utilisation.p_value == 0.5
+    assert bench_sentence(result).startswith("Too few problems differ to tell:")
+
+
+def test_an_agent_that_always_fails_ends_the_benchmark_with_its_first_failure(judge, tmp_path):
+    def agent(conversation):
+        raise ValueError("no idea")
+
+    with pytest.raises(AgentError, match=r"no episode of true could be finished; the first failure: .* ValueError: no idea"):
+        run_bench(PROBLEMS[:2], agent, tmp_path, arms=("random",), rollouts=1, judge=judge)
 
 
 def test_utilisation_is_zero_for_an_agent_that_ignores_feedback(judge, tmp_path):

@@ -80,3 +80,12 @@ def test_the_sign_flip_test_agrees_with_mcnemar_on_single_rollouts():
 
 def test_the_sign_flip_test_sees_no_difference_between_equal_arms():
     assert sign_flip_test([0.2, 0.4], [0.2, 0.4]) == 1.0
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 12])
+def test_the_sign_flip_test_is_exact_with_few_differences(count):
+    assert sign_flip_test([1.0] * count + [0.5] * 30, [0.0] * count + [0.5] * 30) == 2 * 0.5**count
+
+
+def test_the_sign_flip_test_counts_every_choice_of_signs_that_is_as_extreme():
+    assert sign_flip_test([0.5, 0.2, 0.0], [0.0, 0.0, 0.1]) == 4 / 8  # sums of .6 and .8 are as extreme as .6; .4 and .2 are not
