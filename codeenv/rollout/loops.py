@@ -11,23 +11,21 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from codeenv.rollout.agent import AgentError
+from codeenv.rollout.answers import Answers, Outcome
 
 __all__ = ["AgentLoop"]
-
-_Outcome = tuple[Any, BaseException | None]
 
 
 @dataclass(slots=True, eq=False)
 class _Call:
     function: Callable[..., Awaitable[Any]]
     arguments: tuple[Any, ...]
-    future: asyncio.Future[_Outcome]
+    future: asyncio.Future[Outcome]
     thread: _LoopThread
     begun: float | None = None
     task: asyncio.Task[None] | None = None
@@ -44,8 +42,7 @@ class AgentLoop:
         self._timeout_s = timeout_s
         self._thread: _LoopThread | None = None
         self._calls: set[_Call] = set()
-        self._done: deque[tuple[_Call, _Outcome]] = deque()
-        self._delivering = False
+        self._answers = Answers()
         self._watch: asyncio.TimerHandle | None = None
 
     async def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
@@ -81,22 +78,7 @@ class AgentLoop:
             self._thread = None
 
     def _started(self, engine: asyncio.AbstractEventLoop) -> _LoopThread:
-        return _LoopThread(lambda call, outcome: self._finished(engine, call, outcome))
-
-    def _finished(self, engine: asyncio.AbstractEventLoop, call: _Call, outcome: _Outcome) -> None:
-        """Hand an outcome over; called in the agent's thread."""
-        self._done.append((call, outcome))
-        if not self._delivering:
-            self._delivering = True
-            with contextlib.suppress(RuntimeError):  # the engine's loop is closed: nobody waits for answers any more
-                engine.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        self._delivering = False  # before looking: what comes later asks for another delivery
-        while self._done:
-            call, outcome = self._done.popleft()
-            if not call.future.done():
-                call.future.set_result(outcome)
+        return _LoopThread(lambda call, outcome: self._answers.put(engine, call.future, outcome))
 
     def _look(self, engine: asyncio.AbstractEventLoop) -> None:
         """End calls that take too long, replace a loop that is stuck, and look again when the next may be."""
@@ -127,7 +109,7 @@ class AgentLoop:
 class _LoopThread:
     """One thread and its event loop."""
 
-    def __init__(self, finished: Callable[[_Call, _Outcome], None]) -> None:
+    def __init__(self, finished: Callable[[_Call, Outcome], None]) -> None:
         self._finished = finished
         self._loop = asyncio.new_event_loop()
         self._asked: float | None = None
@@ -188,7 +170,7 @@ class _LoopThread:
         self._loop.close()
 
 
-async def _outcome_of(call: _Call) -> _Outcome:
+async def _outcome_of(call: _Call) -> Outcome:
     try:
         return await call.function(*call.arguments), None
     except asyncio.CancelledError:

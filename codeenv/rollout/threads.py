@@ -1,7 +1,6 @@
 """Daemon threads that run an agent's plain functions; one that overruns its deadline is given up and replaced.
 
-Functions wait in one queue and answers are handed over many at a time: with cheap functions, waking the event loop for each of
-them would cost more than the functions themselves.
+Functions wait in one queue.
 """
 
 from __future__ import annotations
@@ -10,23 +9,21 @@ import asyncio
 import queue
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from codeenv.rollout.agent import AgentError
+from codeenv.rollout.answers import Answers, Outcome
 
 __all__ = ["AgentThreads"]
-
-_Outcome = tuple[Any, BaseException | None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Task:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
-    future: asyncio.Future[_Outcome]
+    future: asyncio.Future[Outcome]
 
 
 class AgentThreads:
@@ -43,8 +40,7 @@ class AgentThreads:
         self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
         self._threads: set[_Thread] = set()
         self._unanswered = 0
-        self._done: deque[tuple[_Task, _Outcome]] = deque()
-        self._delivering = False
+        self._answers = Answers()
         self._watch: asyncio.TimerHandle | None = None
 
     async def run(self, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -78,21 +74,7 @@ class AgentThreads:
 
     def _start_threads(self, loop: asyncio.AbstractEventLoop) -> None:
         while len(self._threads) < min(self._most, self._unanswered):
-            self._threads.add(_Thread(self._tasks, lambda task, outcome: self._finished(loop, task, outcome)))
-
-    def _finished(self, loop: asyncio.AbstractEventLoop, task: _Task, outcome: _Outcome) -> None:
-        """Hand an outcome over; called in a thread."""
-        self._done.append((task, outcome))
-        if not self._delivering:
-            self._delivering = True
-            loop.call_soon_threadsafe(self._deliver)
-
-    def _deliver(self) -> None:
-        self._delivering = False  # before looking: what comes later asks for another delivery
-        while self._done:
-            task, outcome = self._done.popleft()
-            if not task.future.done():
-                task.future.set_result(outcome)
+            self._threads.add(_Thread(self._tasks, lambda task, outcome: self._answers.put(loop, task.future, outcome)))
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give up threads whose function runs for too long, and look again when the next one may."""
@@ -117,7 +99,7 @@ class AgentThreads:
 class _Thread:
     """One thread; ends on `None` and, once it was given up, with the function that it is in."""
 
-    def __init__(self, tasks: queue.SimpleQueue[_Task | None], finished: Callable[[_Task, _Outcome], None]) -> None:
+    def __init__(self, tasks: queue.SimpleQueue[_Task | None], finished: Callable[[_Task, Outcome], None]) -> None:
         self._tasks = tasks
         self._finished = finished
         self._lock = threading.Lock()
@@ -155,7 +137,7 @@ class _Thread:
             del task, outcome
 
 
-def _outcome_of(task: _Task) -> _Outcome:
+def _outcome_of(task: _Task) -> Outcome:
     try:
         return task.function(*task.arguments), None
     except SystemExit as exit_:
