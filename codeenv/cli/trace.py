@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import io
 import re
 import sys
+import tokenize
 import warnings
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -50,18 +52,18 @@ def main(
         sandbox: isolation level: local, namespaces, landlock or rlimits.
         trusted: the program is trusted; needed for the level rlimits.
     """
-    source = _text(code, "program")
+    source = _program(code)
     _check(source)
     recorded = mode or ("final" if format == "final" else "bounded")
     if call is not None and input is not None:
         raise CodeenvError("use --input for a program that reads its input or --call for a function, not both")
-    entry, data = ("", _text(input, "input").encode() if input is not None else b"") if call is None else _call(call)
+    entry, data = ("", _bytes(input, "input") if input is not None else b"") if call is None else _call(call)
     if not 0.01 <= time_limit <= 3600:
         raise CodeenvError(f"time-limit is {time_limit}; use seconds between 0.01 and 3600")
     if budget and budget < 16:
         raise CodeenvError(f"budget is {budget}; use 0 or at least 16 tokens")
     plain = Unit(
-        "stdio" if call is None else "call", source.encode("utf-8", "surrogateescape"), entry, (data,),
+        "stdio" if call is None else "call", source.encode(), entry, (data,),
         time_s=time_limit, output=_OUTPUT,
     )  # fmt: skip
     kind: Literal["stdio-trace", "call-trace"] = "stdio-trace" if call is None else "call-trace"
@@ -72,22 +74,31 @@ def main(
     finally:
         pool.close()
     trace = collect(recording[0].value, source)
-    output = printing[0].stdout[:_OUTPUT].decode("utf-8", "replace")
+    output, errors = (said[:_OUTPUT].decode("utf-8", "replace") for said in (printing[0].stdout, printing[0].stderr))
     if format == "json":
         sys.stdout.write(trace.to_jsonl())
     elif format == "html":
         sys.stdout.write(stepper_html(trace, source, output, Path(code).name))
     else:
-        _show(render(trace, source, format, budget or _UNLIMITED), output, trace)
+        _show(render(trace, source, format, budget or _UNLIMITED), {"output": output, "standard error": errors}, trace)
     return 0 if trace.footer.succeeded else 1
 
 
-def _text(path: str, what: str) -> str:
+def _bytes(path: str, what: str) -> bytes:
     try:
-        data = sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
+        return sys.stdin.buffer.read() if path == "-" else Path(path).read_bytes()
     except OSError as error:
         raise CodeenvError(f"the {what} {path!r} cannot be read: {error.strerror}") from None
-    return data.decode("utf-8", "surrogateescape")
+
+
+def _program(path: str) -> str:
+    """Return a program's text, decoded as Python does: by its byte order mark or coding line, UTF-8 without one."""
+    data = _bytes(path, "program")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        return data.decode(encoding)
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise CodeenvError(f"the program {path!r} cannot be decoded: {error}; save it as UTF-8") from None
 
 
 def _check(source: str) -> None:
@@ -126,13 +137,13 @@ def _visible(text: str) -> str:
     return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
 
 
-def _show(text: str, output: str, trace: Trace) -> None:
+def _show(text: str, said: dict[str, str], trace: Trace) -> None:
     """Print the rendering and what the program printed: in colours on a terminal, plain in a pipe."""
-    text, output = _visible(text), _visible(output)
+    text, said = _visible(text), {stream: _visible(written) for stream, written in said.items() if written}
     if not sys.stdout.isatty():
         print(text)
-        if output:
-            print("--- output ---\n" + output, end="" if output.endswith("\n") else "\n")
+        for stream, written in said.items():
+            print(f"--- {stream} ---\n" + written, end="" if written.endswith("\n") else "\n")
         return
     from rich.console import Console
     from rich.text import Text
@@ -147,8 +158,8 @@ def _show(text: str, output: str, trace: Trace) -> None:
         else:
             styled.stylize("dim" if "not run" in remark else "green", start)
         console.print(styled)
-    if output:
-        console.print(Text("--- output ---", style="dim"))
-        console.print(Text(output.rstrip("\n")))
+    for stream, written in said.items():
+        console.print(Text(f"--- {stream} ---", style="dim"))
+        console.print(Text(written.rstrip("\n")))
     if trace.footer.end == "cut":
         console.print(Text("stopped by a limit", style="bold red"))

@@ -34,6 +34,32 @@ def test_a_program_is_shown_with_comments_and_its_output(program, tmp_path, caps
     assert "\x1b" not in shown
 
 
+def test_what_goes_to_standard_error_is_shown_apart(tmp_path, capsys):
+    (tmp_path / "says.py").write_text("import sys\nprint('out')\nprint('note', file=sys.stderr)\n", "utf-8")
+    assert main(["trace", str(tmp_path / "says.py")]) == 0
+    assert capsys.readouterr().out.endswith("--- output ---\nout\n--- standard error ---\nnote\n")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\xef\xbb\xbfs = '\xc3\xa9'\nprint(len(s))\n", b"# -*- coding: latin-1 -*-\ns = '\xe9'\nprint(len(s))\n"]
+)
+def test_a_program_is_decoded_as_python_decodes_it(tmp_path, capsys, data):
+    (tmp_path / "saved.py").write_bytes(data)
+    assert main(["trace", str(tmp_path / "saved.py")]) == 0
+    shown = capsys.readouterr().out
+    assert "s = '\u00e9'" in shown
+    assert shown.endswith("--- output ---\n1\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"s = '\xe9'\n", "cannot be decoded: invalid or missing encoding"), (b"# coding: klingon\n", "unknown encoding: klingon")]
+)
+def test_a_program_that_python_cannot_decode_is_refused(tmp_path, capsys, data, reason):
+    (tmp_path / "saved.py").write_bytes(data)
+    assert main(["trace", str(tmp_path / "saved.py")]) == 2
+    assert reason in capsys.readouterr().err
+
+
 def test_a_call_is_made_and_a_failure_is_the_exit_status(program, tmp_path, capsys):
     (tmp_path / "f.py").write_text("def f(a, b):\n    c = a / b\n    return c\n", "utf-8")
     assert main(["trace", str(tmp_path / "f.py"), "--call", "f(1, b=0)"]) == 1
