@@ -81,9 +81,7 @@ def reason_of(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, CodeenvError):
         return str(error)
-    if isinstance(error, SyntaxError):
-        return f"a field holds code that is not Python ({error.msg})"
-    return f"a field has an unexpected form ({' '.join(str(error).split())[:200]})"
+    return f"a field has an unexpected form ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 
 def _check_place(aside: Path, source: Path | None) -> None:
@@ -100,10 +98,23 @@ def _check_place(aside: Path, source: Path | None) -> None:
 
 
 def _printable(raw: Any) -> Any:
-    """Return at most 10 kB of a row in a form that JSON can hold."""
-    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    """Return a whole row in a form that JSON can hold; bytes that are not UTF-8 become replacement characters."""
+    if isinstance(raw, bytes):
+        text = raw.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
     try:
-        encoded = json.dumps(text)
+        json.dumps(raw)
     except (TypeError, ValueError, RecursionError):
-        return str(text)[:10_000]
-    return text if len(encoded) <= 10_000 else encoded[:10_000]
+        return _plain(raw) if isinstance(raw, dict) else str(raw)
+    return raw
+
+
+def _plain(row: dict[Any, Any]) -> Any:
+    """Return a row of a table; values that JSON lacks, such as dates, become texts."""
+    try:
+        return json.loads(json.dumps(row, default=str))
+    except (TypeError, ValueError, RecursionError):
+        return str(row)

@@ -6,23 +6,27 @@ forked workers and threads may share.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import IO, Any, cast, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from codeenv.problems.problem import Problem, ProblemError
 
-__all__ = ["JsonlRows", "read_json", "write_jsonl"]
+__all__ = ["JsonlRows", "first_byte", "read_json", "write_jsonl"]
 
 MAX_ROW_BYTES = 256 * 1024 * 1024
 """Longest row that is read; a longer one is named in an error instead of filling the memory."""
+
+MAX_UNPACKED_BYTES = 4 << 30
+"""Most bytes that a gzip file may unpack to, since its lines are held in memory."""
 
 _CHUNK = 1 << 22
 
@@ -40,17 +44,12 @@ class JsonlRows(Sequence[bytes]):
         self._offsets: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._ends: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._file: int | None = None
+        if self.path.suffix == ".gz":
+            self._lines = list(_unpacked_lines(self.path))
+            return
         try:
-            if self.path.suffix == ".gz":
-                with gzip.open(self.path, "rb") as file:
-                    self._lines = [line for line in file if line.strip()]
-            else:
-                self._offsets, self._ends = _line_spans(self.path)
-                self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except EOFError:
-            raise ProblemError(f"{self.path} ends early; the gzip file is truncated") from None
-        except zlib.error as error:
-            raise ProblemError(f"{self.path} cannot be read: the gzip file is damaged ({error})") from None
+            self._offsets, self._ends = _line_spans(self.path)
+            self._file = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise ProblemError(f"{self.path} cannot be read: {error.strerror or error}") from None
 
@@ -91,21 +90,40 @@ class JsonlRows(Sequence[bytes]):
 
 
 def read_json(path: Path) -> list[Any]:
-    """Return the rows of a JSON file: its list, or its one value.
+    """Return the rows of a JSON file, packed with gzip or not: its list, or its one value.
 
     Raises:
         ProblemError: if it cannot be read or is not JSON.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        with _opened(path) as file:
+            data = json.loads(file.read().decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise ProblemError(f"{path}: byte {error.start} is not UTF-8 text") from None
     except (json.JSONDecodeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ProblemError(f"{path} is not JSON: {reason}") from None
+    return data if isinstance(data, list) else [data]
+
+
+def first_byte(path: Path) -> bytes:
+    """Return the first byte of a file, packed or not, that is no white space and no byte order mark; empty if there is none."""
+    with _opened(path) as file:
+        return file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file, packed with gzip or not; what goes wrong while it is read is a `ProblemError`."""
+    try:
+        with path.open("rb") as file:
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if path.suffix == ".gz" else file
+    except EOFError:
+        raise ProblemError(f"{path} ends early; the gzip file is truncated") from None
+    except zlib.error as error:
+        raise ProblemError(f"{path} cannot be read: the gzip file is damaged ({error})") from None
     except OSError as error:
         raise ProblemError(f"{path} cannot be read: {error.strerror or error}") from None
-    return data if isinstance(data, list) else [data]
 
 
 def write_jsonl(path: str | Path, problems: Iterable[Problem | Mapping[str, Any]]) -> int:
@@ -129,6 +147,19 @@ def write_jsonl(path: str | Path, problems: Iterable[Problem | Mapping[str, Any]
     finally:
         unfinished.unlink(missing_ok=True)
     return count
+
+
+def _unpacked_lines(path: Path) -> Iterator[bytes]:
+    size = 0
+    with _opened(path) as file:
+        while line := file.readline(MAX_ROW_BYTES + 1):
+            size += len(line)
+            if len(line) > MAX_ROW_BYTES or size > MAX_UNPACKED_BYTES:
+                what = "a row" if len(line) > MAX_ROW_BYTES else "the file"
+                most = MAX_ROW_BYTES if len(line) > MAX_ROW_BYTES else MAX_UNPACKED_BYTES
+                raise ProblemError(f"{path}: {what} unpacks to more than {most >> 20} MB; unpack and divide the file")
+            if line.strip():
+                yield line
 
 
 def _line_spans(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -78,11 +78,22 @@ def checked_rows(
             if problem.id in positions:
                 raise ProblemError(f"id {problem.id!r} is taken by {where(kept[positions[problem.id]])}; ids must be unique")
         except ROW_ERRORS as error:
-            bad.reject(where(index), error, raw)
+            bad.reject(where(index), error, _as_written(rows, index, raw))
             continue
         positions[problem.id] = len(kept)
         kept.append(index)
     return MappedRows(rows, _required(convert), where, kept), positions
+
+
+def _as_written(rows: Sequence[Row], index: int, raw: Any) -> Any:
+    """Return a row as the file has it, where that is known; what cannot be decoded is not lost so."""
+    as_written: Callable[[int], Any] | None = getattr(rows, "raw", None)
+    if as_written is None:
+        return raw
+    try:
+        return as_written(index)
+    except ROW_ERRORS:  # too long, or the file has changed
+        return raw
 
 
 def _required(convert: Callable[[Row, int], Problem | None]) -> Callable[[Row, int], Problem]:

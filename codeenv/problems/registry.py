@@ -26,12 +26,14 @@ class Request:
         split: one of the source's splits.
         bad: what happens to bad rows.
         limit: only the first so many problems are needed; a loader may use it to read less, `load` cuts in any case.
+        split_given: whether the split was asked for; otherwise it is the source's first.
     """
 
     path: Path | None
     split: str
     bad: BadRows
     limit: int | None
+    split_given: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,9 @@ def load(
     loader: Callable[..., ProblemSet] = getattr(importlib.import_module(module), function)
     _check_options(source, loader, options)
     keep = compile_filter(filter) if isinstance(filter, str) else filter
-    request = Request(path, split or source.splits[0], BadRows(skip_bad, path), limit if keep is None else None)
+    request = Request(
+        path, split or source.splits[0], BadRows(skip_bad, path), limit if keep is None else None, split is not None
+    )
     problems = loader(request, **options)
     if keep is not None:
         problems = problems.where(keep, limit)
@@ -127,9 +131,11 @@ def _resolve(name_or_path: str | Path) -> tuple[Source, Path | None]:
         if key in _SOURCES:
             return _SOURCES[key], None
         if colon and _key(name) in _SOURCES:
+            if not rest.strip():
+                raise ProblemError(f"{text!r} names no file; write {name}:PATH, or {name} alone for its usual origin")
             return _SOURCES[_key(name)], _existing(Path(rest))
     path = Path(text)
-    if text.endswith((".jsonl", ".json", ".jsonl.gz")):
+    if text.endswith((".jsonl", ".json", ".jsonl.gz", ".json.gz")):
         return _SOURCES["jsonl"], _existing(path)
     if path.is_dir() or path.suffix in (".zip", ".kpp"):
         return _SOURCES["package"], _existing(path)

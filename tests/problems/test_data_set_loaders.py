@@ -337,12 +337,12 @@ def test_deepcoder_functions_are_called(tmp_path: Path) -> None:
     [
         ("codecontests", {**CODECONTESTS, "private_tests": {"input": ["1"], "output": []}}, "has 1 inputs but 0 outputs"),
         ("codecontests", {key: CODECONTESTS[key] for key in CODECONTESTS if key != "name"}, "field 'name' is missing"),
-        ("apps", apps_row(input_output=json.dumps({"inputs": ["1"], "outputs": []})), "has 1 tests but field 'outputs' has 0"),
-        ("apps", apps_row(input_output="{"), "it is not JSON"),
+        ("apps", apps_row(input_output=json.dumps({"inputs": ["1"], "outputs": []})), "'inputs' has 1 tests but 'outputs' has 0"),
+        ("apps", apps_row(input_output="{"), "field 'input_output' is not JSON"),
         ("mbpp", {**MBPP, "test_list": []}, "field 'test_list' is empty"),
         ("mbpp", {**MBPP, "test_list": ["assert other(1) == 2"]}, "calls none of the functions add_one"),
         ("cruxeval", {"id": "1", "code": "def f(): ...", "input": "", "output": "object()"}, "field 'output' is 'object()'"),
-        ("deepcoder", {"problem": "", "tests": "[1]"}, "a field has an unexpected form"),
+        ("deepcoder", {"problem": "", "tests": "[1]"}, "field 'tests' is 1; it must be a list of test cases"),
     ],
 )
 def test_a_malformed_row_is_named_and_can_be_written_aside(name: str, row: dict, sentence: str, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """HumanEval: 164 problems whose public tests agree with their canonical solutions."""
 
 import copy
+import json
 
 import pytest
 
@@ -60,5 +61,5 @@ def test_a_row_of_the_published_file_loads_from_a_path(tmp_path) -> None:
         ' "canonical_solution": "    return 1\\n", "test": "def check(candidate):\\n    assert candidate() == 1\\n"}\n'
     )
     (problem,) = load(f"humaneval:{path}")
-    assert problem == problem_from_row(path.read_bytes())
+    assert problem == problem_from_row(json.loads(path.read_text()))
     assert problem.public_tests == (CallTest((), {}, 1),)

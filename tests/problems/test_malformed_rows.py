@@ -76,6 +76,9 @@ def test_a_row_with_any_field_changed_or_missing_is_a_problem_or_a_sentence(name
             (problem,) = load(f"{name}:{path}")
         except CodeenvError as error:
             sentence = str(error)
+            assert str(path) in sentence
+            assert "unexpected form" not in sentence
+            assert any(field in sentence for field in [*row, *ROWS[name]]) or "holds no problem" in sentence, sentence
         else:
             sentence = ""
             assert isinstance(problem, Problem)

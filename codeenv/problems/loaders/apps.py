@@ -7,15 +7,14 @@ rows, or from the published folder (`0000/question.txt`, `input_output.json`, `s
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any
 
+from codeenv.problems.loaders.fields import Row, decoded, text, texts, wrong
 from codeenv.problems.loaders.io_pairs import entry_of, pairs_to_tests, python_source, shown_first
-from codeenv.problems.loaders.tables import Row, build, text_list
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.mapped import checked_rows
-from codeenv.problems.problem import Checker, Limits, Problem
+from codeenv.problems.problem import Checker, Limits, Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
 
@@ -32,7 +31,8 @@ def load_apps(request: Request, check: bool = True, solutions: int = 3) -> Probl
             folders, lambda folder, _: _apps(_read_folder(folder), solutions), lambda index: str(folders[index]), request.bad
         )
         return ProblemSet(problems, name="apps", split=request.split, find=positions.get)
-    return build(request, "apps", lambda row, _: _apps(row, solutions), check=check)
+    files = (f"{request.split}.jsonl",)  # the data set's own script reads these, and datasets runs no scripts
+    return build(request, "apps", lambda row, _: _apps(row, solutions), check=check, files=files)
 
 
 def load_taco(request: Request, check: bool = True, solutions: int = 3) -> ProblemSet:
@@ -41,15 +41,19 @@ def load_taco(request: Request, check: bool = True, solutions: int = 3) -> Probl
 
 
 def _apps(row: Row, solutions: int) -> Problem | None:
-    level = row.get("difficulty") or ""
-    number = row["problem_id"] if "problem_id" in row else row["id"]
+    level = text(row, "difficulty", "")
+    field = "problem_id" if "problem_id" in row else "id"
+    number = row.get(field)
+    if isinstance(number, bool) or not isinstance(number, (int, str)):
+        raise ProblemError("field 'problem_id' is missing") if number is None else wrong(field, number, "a number or a text")
     return _problem(row, f"APPS/{number}", _APPS_LEVELS.get(level), (level,) if level else (), "apps", "MIT", Limits(), solutions)
 
 
 def _taco(row: Row, index: int, solutions: int) -> Problem | None:
-    level = row.get("difficulty") or ""
-    limits = Limits(_number(row.get("time_limit"), 10.0), max(16, int(_number(row.get("memory_limit"), 1024.0))))
-    tags = tuple(str(tag) for tag in _list(row.get("tags")))
+    level = text(row, "difficulty", "")
+    seconds, megabytes = _number(row, "time_limit", 10.0), _number(row, "memory_limit", 1024.0)
+    limits = Limits(min(max(0.01, seconds), 3600.0), min(max(16, int(megabytes)), 1 << 20))
+    tags = tuple(_names(row, "tags"))
     return _problem(row, f"TACO/{index}", _TACO_LEVELS.get(level), tags, "taco", "Apache-2.0", limits, solutions)
 
 
@@ -63,14 +67,13 @@ def _problem(
     limits: Limits,
     solutions: int,
 ) -> Problem | None:
-    data = row.get("input_output") or ""
-    pairs: Any = json.loads(data) if isinstance(data, str) and data.strip() else data
-    if not pairs or not pairs["inputs"]:
+    pairs = decoded(row, "input_output", dict, "an object with inputs and outputs", {})
+    if not pairs or not pairs.get("inputs", True):
         return None
-    tests, function = pairs_to_tests(pairs)
-    public, private = shown_first(tests, row["question"])
-    starter = row.get("starter_code") or ""
-    statement = row["question"].strip()
+    tests, function = pairs_to_tests(pairs, "input_output")
+    question, starter = text(row, "question"), text(row, "starter_code", "")
+    public, private = shown_first(tests, question)
+    statement = question.strip()
     if starter.strip():
         statement += f"\n\nUse this starter code:\n\n```python\n{starter.strip()}\n```"
     elif function:
@@ -89,19 +92,25 @@ def _problem(
         tags=tags,
         source=source,
         license=license,
-        correct_solutions=tuple(python_source(text) for text in text_list(row.get("solutions"))[:solutions]),
+        correct_solutions=tuple(python_source(source) for source in texts(row, "solutions", ())[:solutions]),
     )
 
 
-def _number(text: Any, otherwise: float) -> float:
-    found = re.search(r"\d+(?:\.\d+)?", str(text or ""))
+def _number(row: Row, name: str, otherwise: float) -> float:
+    """Return the first number in a text such as `2.0 seconds`; `otherwise` if there is none above 0."""
+    value = row.get(name)
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+        raise wrong(name, value, "a text with a number")
+    found = re.search(r"\d+(?:\.\d+)?", str(value or ""))
     return float(found[0]) if found and float(found[0]) > 0 else otherwise
 
 
-def _list(value: Any) -> list[Any]:
+def _names(row: Row, name: str) -> list[str]:
+    """Return a list of texts, written as a list or as Python's text of one."""
+    value = row.get(name)
     if isinstance(value, str):
         return re.findall(r"['\"]([^'\"]+)['\"]", value)
-    return list(value or [])
+    return texts(row, name, ())
 
 
 def _problem_folders(path: Path, split: str) -> list[Path]:
@@ -120,5 +129,5 @@ def _read_folder(folder: Path) -> Row:
         "input_output": read("input_output.json"),
         "solutions": read("solutions.json"),
         "starter_code": read("starter_code.py"),
-        "difficulty": json.loads(read("metadata.json") or "{}").get("difficulty", ""),
+        "difficulty": decoded({"metadata.json": read("metadata.json")}, "metadata.json", dict, "an object", {}).get("difficulty"),
     }

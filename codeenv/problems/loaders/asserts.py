@@ -6,21 +6,28 @@ import ast
 from collections.abc import Sequence
 from typing import Any
 
+from codeenv.problems.loaders.fields import parsed, wrong
 from codeenv.problems.plain import PlainDataError, to_json
 from codeenv.problems.problem import CallTest, CodeTest, ProblemError, Test
 
 __all__ = ["assert_to_test", "called_function", "import_lines", "listed_tests"]
 
 
-def assert_to_test(source: str, entry_point: str, setup: str = "") -> Test:
+def assert_to_test(source: str, entry_point: str, setup: str = "", field: str = "test_list") -> Test:
     """Return the test of one assert: `assert f(1) == 2` is a call test, anything else test code.
+
+    Raises:
+        ProblemError: if it is not Python, with the field.
 
     >>> assert_to_test("assert f([1], 2) == 3", "f")
     CallTest(args=([1], 2), kwargs={}, expected=3)
     """
     code = (setup.strip() + "\n" if setup.strip() else "") + source.strip() + "\n"
+    tree = parsed(source.strip(), field)
+    if not tree.body:
+        raise wrong(field, source, "a list of asserts, and this one is empty")
     try:
-        (statement,) = ast.parse(source.strip()).body
+        (statement,) = tree.body
         if isinstance(statement, ast.Assert) and isinstance(statement.test, ast.Compare) and len(statement.test.ops) == 1:
             left, (right,) = statement.test.left, statement.test.comparators
             if isinstance(statement.test.ops[0], (ast.Eq, ast.Is)) and _calls(left, entry_point):
@@ -41,9 +48,9 @@ def called_function(asserts: Sequence[str], solution: str) -> str:
     Raises:
         ProblemError: if there is none.
     """
-    defined = [node.name for node in ast.parse(solution).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    defined = [node.name for node in parsed(solution, "code").body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     for source in asserts:
-        for node in ast.walk(ast.parse(source.strip())):
+        for node in ast.walk(parsed(source.strip(), "test_list")):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in defined:
                 return node.func.id
     raise ProblemError(f"field 'test_list' calls none of the functions {', '.join(defined) or '(none)'} of field 'code'")
@@ -51,7 +58,7 @@ def called_function(asserts: Sequence[str], solution: str) -> str:
 
 def import_lines(code: str) -> list[str]:
     """Return the import statements at the top level of a program."""
-    return [ast.unparse(node) for node in ast.parse(code).body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    return [ast.unparse(node) for node in parsed(code, "code").body if isinstance(node, (ast.Import, ast.ImportFrom))]
 
 
 def listed_tests(code: str) -> list[tuple[tuple[Any, ...], Any]] | None:
@@ -60,7 +67,7 @@ def listed_tests(code: str) -> list[tuple[tuple[Any, ...], Any]] | None:
     `None` if the code has no such lists of literals.
     """
     lists: dict[str, Any] = {}
-    for node in ast.walk(ast.parse(code)):
+    for node in ast.walk(parsed(code, "test")):
         if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             name = node.targets[0].id
             if name in ("inputs", "results") and name not in lists:
@@ -73,6 +80,9 @@ def listed_tests(code: str) -> list[tuple[tuple[Any, ...], Any]] | None:
         return None
     if len(lists["inputs"]) != len(lists["results"]):
         raise ProblemError(f"field 'test' has {len(lists['inputs'])} inputs but {len(lists['results'])} results")
+    for args in lists["inputs"]:
+        if not isinstance(args, (list, tuple)):
+            raise wrong("test", args, "code whose inputs are lists of arguments")
     return [(tuple(args), result) for args, result in zip(lists["inputs"], lists["results"], strict=True)]
 
 

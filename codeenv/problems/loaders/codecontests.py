@@ -7,9 +7,11 @@ private ones; a problem without public or without private tests is left out. The
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from codeenv.problems.loaders.tables import Row, build
+from codeenv.problems.loaders.fields import Row, number, text, texts, wrong
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.problem import Limits, Problem, ProblemError, StdioTest
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -30,46 +32,66 @@ def _problem(row: Row, solutions: int) -> Problem | None:
     private = _tests(row, "private_tests") + _tests(row, "generated_tests")
     if not public or not private:
         return None
-    rating = row.get("cf_rating") or 0
+    rating = number(row, "cf_rating", 0.0)
     kind = row.get("source") or 0
     return Problem(
-        id=f"CodeContests/{row['name']}",
-        statement=row["description"],
+        id=f"CodeContests/{text(row, 'name')}",
+        statement=text(row, "description"),
         mode="stdio",
         public_tests=public,
         private_tests=private,
         limits=_limits(row),
         difficulty=min(1.0, rating / 3500) if rating else None,
-        tags=tuple(tag for tag in row.get("cf_tags") or () if tag),
-        source=f"codecontests/{_SOURCES[kind] if isinstance(kind, int) and kind < len(_SOURCES) else kind}",
+        tags=tuple(tag for tag in texts(row, "cf_tags", ()) if tag),
+        source=f"codecontests/{_SOURCES[kind] if isinstance(kind, int) and 0 <= kind < len(_SOURCES) else kind}",
         license="CC-BY-4.0",
-        correct_solutions=_python(row.get("solutions"), solutions),
-        incorrect_solutions=_python(row.get("incorrect_solutions"), solutions),
+        correct_solutions=_python(row, "solutions", solutions),
+        incorrect_solutions=_python(row, "incorrect_solutions", solutions),
     )
 
 
 def _tests(row: Row, name: str) -> tuple[StdioTest, ...]:
-    group = row.get(name) or {"input": [], "output": []}
-    if isinstance(group, list):  # some copies hold one object a test
-        return tuple(StdioTest(test["input"], test["output"]) for test in group)
-    inputs, outputs = group["input"], group["output"]
-    if len(inputs) != len(outputs):
-        raise ProblemError(f"field {name!r} has {len(inputs)} inputs but {len(outputs)} outputs")
-    return tuple(StdioTest(given, wanted) for given, wanted in zip(inputs, outputs, strict=True))
+    pairs = _columns(row, name, "input", "output")
+    for pair in pairs:
+        if not all(isinstance(part, str) for part in pair):
+            raise wrong(name, pair, "pairs of texts")
+    return tuple(StdioTest(given, wanted) for given, wanted in pairs)
+
+
+def _columns(row: Row, name: str, left: str, right: str) -> list[tuple[Any, Any]]:
+    """Return the pairs of a field that holds two lists, as on the Hub, or one object a pair, as some copies do."""
+    group = row.get(name)
+    if not group:
+        return []
+    try:
+        if isinstance(group, list):
+            return [(item[left], item[right]) for item in group]
+        lefts, rights = list(group[left]), list(group[right])
+    except (LookupError, TypeError):
+        raise wrong(name, group, f"the lists {left!r} and {right!r}") from None
+    if len(lefts) != len(rights):
+        raise ProblemError(f"field {name!r} has {len(lefts)} {left}s but {len(rights)} {right}s")
+    return list(zip(lefts, rights, strict=True))
 
 
 def _limits(row: Row) -> Limits:
     standard = Limits()
-    time = row.get("time_limit") or {}
-    seconds = float(time) if isinstance(time, (int, float)) else float(time.get("seconds") or 0) + (time.get("nanos") or 0) / 1e9
-    memory = (row.get("memory_limit_bytes") or 0) // (1 << 20)
-    return Limits(min(seconds, 3600.0) or standard.time_limit_s, max(memory, 16) if memory else standard.memory_mb)
-
-
-def _python(group: Any, count: int) -> tuple[str, ...]:
-    if not group:
-        return ()
-    found = (
-        text for language, text in zip(group["language"], group["solution"], strict=True) if language in (_PYTHON3, "PYTHON3")
+    time = row.get("time_limit") or 0
+    parts = time if isinstance(time, Mapping) else {"seconds": time}
+    try:
+        seconds = number(parts, "seconds", 0.0) + number(parts, "nanos", 0.0) / 1e9
+    except ProblemError:
+        raise wrong("time_limit", time, "a number, or seconds and nanos") from None
+    memory = int(number(row, "memory_limit_bytes", 0.0)) >> 20
+    return Limits(
+        min(max(seconds, 0.01), 3600.0) if seconds else standard.time_limit_s,
+        min(max(memory, 16), 1 << 20) if memory else standard.memory_mb,
     )
-    return tuple(text for text, _ in zip(found, range(count), strict=False))
+
+
+def _python(row: Row, name: str, count: int) -> tuple[str, ...]:
+    found = [source for language, source in _columns(row, name, "language", "solution") if language in (_PYTHON3, "PYTHON3")]
+    for source in found[:count]:
+        if not isinstance(source, str):
+            raise wrong(name, source, "texts of programs")
+    return tuple(found[:count])

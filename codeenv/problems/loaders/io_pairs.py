@@ -6,8 +6,10 @@ import ast
 import json
 import re
 from collections.abc import Mapping, Sequence
+from keyword import iskeyword
 from typing import Any
 
+from codeenv.problems.loaders.fields import wrong
 from codeenv.problems.problem import CallTest, ProblemError, StdioTest, Test
 
 __all__ = ["entry_of", "pairs_to_tests", "python_source", "shown_first"]
@@ -15,18 +17,28 @@ __all__ = ["entry_of", "pairs_to_tests", "python_source", "shown_first"]
 _FENCE = re.compile(r"```(?:python\d?|py)?[ \t]*\n(.*?)```", re.S)
 
 
-def pairs_to_tests(data: Mapping[str, Any]) -> tuple[list[Test], str | None]:
+def pairs_to_tests(data: Mapping[str, Any], field: str) -> tuple[list[Test], str | None]:
     """Return the tests of `{"inputs": [...], "outputs": [...], "fn_name": ...}`, and the function's name for call tests.
 
     A call's input is the list of its arguments (or their JSON texts, one a line); its output is the result, often in a list of
     one, which is unwrapped if every output is.
+
+    Raises:
+        ProblemError: with the field that holds the data.
     """
-    inputs, outputs = data["inputs"], data["outputs"]
+    lists = []
+    for part in ("inputs", "outputs"):
+        if not isinstance(data.get(part), list):
+            raise wrong(f"{field}.{part}", data.get(part), "a list")
+        lists.append(data[part])
+    inputs, outputs = lists
     if len(inputs) != len(outputs):
-        raise ProblemError(f"field 'inputs' has {len(inputs)} tests but field 'outputs' has {len(outputs)}")
+        raise ProblemError(f"field {field!r}: 'inputs' has {len(inputs)} tests but 'outputs' has {len(outputs)}")
     name = data.get("fn_name")
     if not name:
         return [StdioTest(_text(given), _text(wanted)) for given, wanted in zip(inputs, outputs, strict=True)], None
+    if not isinstance(name, str) or not name.isidentifier() or iskeyword(name):
+        raise wrong(f"{field}.fn_name", name, "a function's name")
     results = [_value(wanted) for wanted in outputs]
     if results and all(isinstance(result, list) and len(result) == 1 for result in results):
         results = [result[0] for result in results]

@@ -11,13 +11,16 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import zlib
+from keyword import iskeyword
 from typing import Any
 
 from codeenv.problems.loaders.cruxeval import answer_problem, literal
+from codeenv.problems.loaders.fields import Row, decoded, text, wrong
 from codeenv.problems.loaders.io_pairs import entry_of
 from codeenv.problems.loaders.safe_pickle import load_plain_pickle
-from codeenv.problems.loaders.tables import Row, build, text_list
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.problem import CallTest, Checker, Problem, ProblemError, StdioTest, Test
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -26,11 +29,17 @@ __all__ = ["load_execution", "load_generation", "load_test_output"]
 
 _LEVELS = {"easy": 0.2, "medium": 0.5, "hard": 0.8}
 _MAX_UNPACKED = 1 << 30
+_RELEASES = 6
+"""Releases of the code generation data; each adds a file to those before it."""
 
 
 def load_generation(request: Request, check: bool = True, release: str = "release_latest") -> ProblemSet:
     """Load the code generation problems of a release (`release_v1` to `release_v6`, `release_latest`)."""
-    return build(request, "livecodebench", lambda row, _: _generation(row), check=check, config=release)
+    number = _RELEASES if release == "release_latest" else int(release[9:]) if re.fullmatch(r"release_v[1-9]", release) else 0
+    if not 1 <= number <= _RELEASES:
+        raise ProblemError(f"release is {release!r}; use release_latest or release_v1 to release_v{_RELEASES}")
+    files = tuple(f"test{count if count > 1 else ''}.jsonl" for count in range(1, number + 1))
+    return build(request, "livecodebench", lambda row, _: _generation(row), check=check, config=release, files=files)
 
 
 def load_execution(request: Request, check: bool = True) -> ProblemSet:
@@ -61,7 +70,7 @@ def unpack_cases(value: Any, field: str) -> list[dict[str, Any]]:
             value = load_plain_pickle(data)
         except ProblemError as error:
             raise ProblemError(f"field {field!r}: {error}") from None
-    cases = text_list(value)
+    cases: list[dict[str, Any]] = decoded({field: value}, field, list, "a list of test cases", [])
     for case in cases:
         if not isinstance(case, dict) or not isinstance(case.get("input"), str) or not isinstance(case.get("output"), str):
             raise ProblemError(f"field {field!r} holds a test case without the texts 'input' and 'output'")
@@ -69,17 +78,18 @@ def unpack_cases(value: Any, field: str) -> list[dict[str, Any]]:
 
 
 def _generation(row: Row) -> Problem:
-    starter = row.get("starter_code") or ""
-    metadata = row.get("metadata") or {}
-    function = (json.loads(metadata) if isinstance(metadata, str) else metadata).get("func_name")
-    public = tuple(_test(case, function) for case in unpack_cases(row["public_test_cases"], "public_test_cases"))
-    private = tuple(_test(case, function) for case in unpack_cases(row["private_test_cases"], "private_test_cases"))
-    level = row.get("difficulty") or ""
-    statement = f"{row['question_title']}\n\n{row['question_content'].strip()}"
+    starter = text(row, "starter_code", "")
+    function = _function(row)
+    public = tuple(_test(case, function, "public_test_cases") for case in _cases(row, "public_test_cases"))
+    private = tuple(_test(case, function, "private_test_cases") for case in _cases(row, "private_test_cases"))
+    if not public and not private:
+        raise ProblemError("fields 'public_test_cases' and 'private_test_cases' hold no test case")
+    level = text(row, "difficulty", "")
+    statement = f"{text(row, 'question_title')}\n\n{text(row, 'question_content').strip()}"
     if function:
         statement += f"\n\nUse this starter code:\n\n```python\n{starter.strip()}\n```"
     return Problem(
-        id=f"LiveCodeBench/{row['question_id']}",
+        id=f"LiveCodeBench/{text(row, 'question_id')}",
         statement=statement,
         mode="call" if function else "stdio",
         entry_point=entry_of(function, starter) if function else None,
@@ -94,7 +104,20 @@ def _generation(row: Row) -> Problem:
     )
 
 
-def _test(case: dict[str, Any], function: str | None) -> Test:
+def _function(row: Row) -> str | None:
+    name = decoded(row, "metadata", dict, "an object", {}).get("func_name")
+    if name is not None and (not isinstance(name, str) or not name.isidentifier() or iskeyword(name)):
+        raise wrong("metadata.func_name", name, "a function's name")
+    return name or None
+
+
+def _cases(row: Row, field: str) -> list[dict[str, Any]]:
+    if field not in row:
+        raise ProblemError(f"field {field!r} is missing")
+    return unpack_cases(row[field], field)
+
+
+def _test(case: dict[str, Any], function: str | None, field: str) -> Test:
     if case.get("testtype") == "functional" or (function and "testtype" not in case):
         if not function:
             raise ProblemError("field 'metadata' has no func_name, but a test case is functional")
@@ -103,31 +126,32 @@ def _test(case: dict[str, Any], function: str | None) -> Test:
                 tuple(json.loads(line) for line in case["input"].split("\n") if line.strip()), {}, json.loads(case["output"])
             )
         except json.JSONDecodeError as error:
-            raise ProblemError(f"a functional test case is not JSON: {error}") from None
+            raise ProblemError(f"field {field!r}: a functional test case is not JSON ({error})") from None
+        except RecursionError:
+            raise ProblemError(f"field {field!r}: a functional test case is nested too deeply") from None
     return StdioTest(case["input"], case["output"])
 
 
 def _execution(row: Row, index: int) -> Problem:
-    name = row.get("id") or f"sample_{index}"
-    return answer_problem(f"LiveCodeBench-execution/{name}", row["code"], row["input"], row["output"], "livecodebench-execution")
+    return answer_problem(f"LiveCodeBench-execution/{text(row, 'id', '') or f'sample_{index}'}", row, "livecodebench-execution")
 
 
 def _test_output(row: Row, index: int) -> Problem:
-    cases = unpack_cases(row["test"], "test")
+    cases = _cases(row, "test")
     if len(cases) != 1:
         raise ProblemError(f"field 'test' has {len(cases)} test cases; it must have one")
     statement = (
-        f"{row['question_content'].strip()}\n\nThe function is `{row['function_name']}`:\n\n"
-        f"```python\n{row['starter_code'].strip()}\n```\n\nIts arguments, one a line, are:\n\n{cases[0]['input']}\n\n"
+        f"{text(row, 'question_content').strip()}\n\nThe function is `{text(row, 'function_name')}`:\n\n"
+        f"```python\n{text(row, 'starter_code').strip()}\n```\n\nIts arguments, one a line, are:\n\n{cases[0]['input']}\n\n"
         "Write a function `answer()` that returns the literal value of the result."
     )
     return Problem(
-        id=f"LiveCodeBench-test-output/{row['question_id']}/{row.get('test_id', index)}",
+        id=f"LiveCodeBench-test-output/{text(row, 'question_id')}/{row.get('test_id', index)}",
         statement=statement,
         mode="call",
         entry_point="answer",
         private_tests=(CallTest((), {}, literal(cases[0]["output"], "test")),),
-        difficulty=_LEVELS.get(row.get("difficulty") or ""),
+        difficulty=_LEVELS.get(text(row, "difficulty", "")),
         tags=("output-prediction",),
         source="livecodebench-test-output",
         license="CC",

@@ -8,7 +8,8 @@ Splits of MBPP are by task number as published: 1-10 prompt, 11-510 test, 511-60
 from __future__ import annotations
 
 from codeenv.problems.loaders.asserts import assert_to_test, called_function, import_lines, listed_tests
-from codeenv.problems.loaders.tables import Row, build, text_list
+from codeenv.problems.loaders.fields import Row, decoded, number, parsed, text, texts, wrong
+from codeenv.problems.loaders.tables import build
 from codeenv.problems.problem import CallTest, Checker, CodeTest, Problem, ProblemError, Test
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -24,11 +25,11 @@ def load_mbpp(request: Request, check: bool = True, subset: str = "full") -> Pro
         raise ProblemError(f"subset is {subset!r}; use 'full' or 'sanitized'")
 
     def convert(row: Row, index: int) -> Problem | None:
-        if request.path is not None and int(row["task_id"]) not in _SPLITS[request.split]:
+        if request.path is not None and _task(row) not in _SPLITS[request.split]:
             return None
         return _mbpp(row)
 
-    return build(request, "mbpp", convert, check=check, config=subset)
+    return build(request, "mbpp", convert, check=check, config=subset, splits_itself=True)
 
 
 def load_mbpp_plus(request: Request, check: bool = True) -> ProblemSet:
@@ -36,19 +37,32 @@ def load_mbpp_plus(request: Request, check: bool = True) -> ProblemSet:
     return build(request, "mbpp+", lambda row, _: _mbpp_plus(row), check=check)
 
 
+def _task(row: Row) -> int:
+    value = row.get("task_id")
+    if value is None:
+        raise ProblemError("field 'task_id' is missing")
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        raise wrong("task_id", value, "a number") from None
+
+
 def _mbpp(row: Row) -> Problem:
-    asserts = text_list(row["test_list"])
+    asserts, code = texts(row, "test_list"), text(row, "code")
     if not asserts:
         raise ProblemError("field 'test_list' is empty; a task needs at least one assert")
-    setup = "\n".join(text_list(row["test_imports"])) if "test_imports" in row else (row.get("test_setup_code") or "")
-    entry_point = called_function(asserts, row["code"])
-    setup = "\n".join(dict.fromkeys([*import_lines(row["code"]), *setup.splitlines()]))  # asserts rely on the solution's imports
+    setup = "\n".join(texts(row, "test_imports")) if "test_imports" in row else text(row, "test_setup_code", "")
+    entry_point = called_function(asserts, code)
+    setup = "\n".join(dict.fromkeys([*import_lines(code), *setup.splitlines()]))  # asserts rely on the solution's imports
+    parsed(setup, "test_imports" if "test_imports" in row else "test_setup_code")
     tests = [assert_to_test(source, entry_point, setup) for source in asserts]
-    challenge = [assert_to_test(source, entry_point, setup) for source in row.get("challenge_test_list") or ()]
-    text = row["prompt"] if "prompt" in row else row["text"]
+    challenge = [
+        assert_to_test(source, entry_point, setup, "challenge_test_list") for source in texts(row, "challenge_test_list", ())
+    ]
+    said = text(row, "prompt" if "prompt" in row else "text").strip()
     return Problem(
-        id=f"MBPP/{row['task_id']}",
-        statement=f"{text.strip()}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```",
+        id=f"MBPP/{_task(row)}",
+        statement=f"{said}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```",
         mode="call",
         entry_point=entry_point,
         public_tests=(tests[0],),
@@ -57,34 +71,39 @@ def _mbpp(row: Row) -> Problem:
         tags=("function",),
         source="mbpp",
         license="CC-BY-4.0",
-        correct_solutions=(row["code"].replace("\r\n", "\n"),),
+        correct_solutions=(code.replace("\r\n", "\n"),),
     )
 
 
 def _mbpp_plus(row: Row) -> Problem:
-    solution = row["code"] if "code" in row else row["canonical_solution"]
+    if "code" not in row and "canonical_solution" not in row:
+        raise ProblemError("field 'code' (or 'canonical_solution') is missing")
+    solution = text(row, "code" if "code" in row else "canonical_solution")
+    public: tuple[Test, ...]
+    private: tuple[Test, ...]
     if "base_input" in row:
-        prompt, entry_point = row["prompt"], row["entry_point"]
+        prompt, entry_point = text(row, "prompt"), text(row, "entry_point")
         full = solution if f"def {entry_point}(" in solution else prompt + solution
         public, private = released_tests(row, full)
         shown = prompt.strip().strip('"').strip()
     else:
-        asserts = text_list(row["test_list"])
-        setup = "\n".join(text_list(row.get("test_imports")))
+        asserts, code = texts(row, "test_list"), text(row, "test")
+        setup = "\n".join(texts(row, "test_imports", ()))
         full, entry_point = solution, called_function(asserts, solution)
         setup = "\n".join(dict.fromkeys([*import_lines(solution), *setup.splitlines()]))
+        parsed(setup, "test_imports")
         public = tuple(assert_to_test(source, entry_point, setup) for source in asserts)
-        pairs = listed_tests(row["test"])
-        private = tuple(CallTest(args, {}, value) for args, value in pairs) if pairs else (CodeTest(row["test"]),)
-        shown = f"{row['prompt'].strip()}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```"
+        pairs = listed_tests(code)
+        private = tuple(CallTest(args, {}, value) for args, value in pairs) if pairs else (CodeTest(code),)
+        shown = f"{text(row, 'prompt').strip()}\n\nYour code must satisfy this test:\n\n```python\n{asserts[0].strip()}\n```"
     return Problem(
-        id=f"MBPP+/{str(row['task_id']).rpartition('/')[2]}",
+        id=f"MBPP+/{_name(row)}",
         statement=shown,
         mode="call",
         entry_point=entry_point,
         public_tests=public,
         private_tests=private,
-        checker=Checker(kind="float", absolute=float(row.get("atol") or 0) or 1e-6, numbers_alike=True),
+        checker=Checker(kind="float", absolute=number(row, "atol", 0.0) or 1e-6, numbers_alike=True),
         tags=("function",),
         source="mbpp+",
         license="Apache-2.0",
@@ -92,19 +111,26 @@ def _mbpp_plus(row: Row) -> Problem:
     )
 
 
+def _name(row: Row) -> str:
+    value = row.get("task_id")
+    if not isinstance(value, (int, str)):
+        raise ProblemError("field 'task_id' is missing") if value is None else wrong("task_id", value, "a number or a text")
+    return str(value).rpartition("/")[2]
+
+
 def released_tests(row: Row, solution: str) -> tuple[tuple[Test, ...], tuple[Test, ...]]:
     """Return base tests as public and plus tests (with the base ones) as private, for rows that hold inputs without results.
 
     Each test is code that compares the submission with the canonical solution on one input; nothing runs while loading.
     """
+    entry_point, tolerance = text(row, "entry_point"), number(row, "atol", 0.0)
     tests = []
     for name in ("base_input", "plus_input"):
-        inputs = row[name]
-        if not isinstance(inputs, list):
-            raise ProblemError(f"field {name!r} is a {type(inputs).__name__}; it must be a list of argument lists")
-        tests.append(
-            tuple(_against_reference(solution, row["entry_point"], args, float(row.get("atol") or 0)) for args in inputs)
-        )
+        inputs = decoded(row, name, list, "a list of argument lists")
+        for args in inputs:
+            if not isinstance(args, list):
+                raise wrong(name, args, "a list of argument lists")
+        tests.append(tuple(_against_reference(solution, entry_point, args, tolerance) for args in inputs))
     base, plus = tests
     return base, base + plus
 

@@ -1,4 +1,4 @@
-"""Rows of our own schema: `.jsonl`, `.jsonl.gz`, or `.json` with one problem or a list of them.
+"""Rows of our own schema: JSON Lines, or JSON with one problem or a list of them, packed with gzip or not.
 
 Public and private tests are the fields `public_tests` and `private_tests` of a row; see `Problem.from_dict`.
 """
@@ -9,7 +9,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from codeenv.problems.jsonl import JsonlRows, read_json
+from codeenv.problems.jsonl import JsonlRows
+from codeenv.problems.loaders.local import json_values
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.problem import Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
@@ -28,7 +29,9 @@ def load_schema(request: Request, check: bool = True) -> ProblemSet:
     if request.path is None:
         raise ProblemError("the data set 'jsonl' needs a file; write jsonl:PATH or the path alone")
     path = request.path
-    rows: Sequence[Any] = read_json(path) if path.suffix == ".json" else JsonlRows(path)
+    if path.is_dir():
+        raise ProblemError(f"{str(path)!r} is a folder; name a .jsonl, .jsonl.gz or .json file in it")
+    rows: Sequence[Any] = json_values(path) if ".json" in path.suffixes else JsonlRows(path)
 
     def where(index: int) -> str:
         return f"{path}, row {index + 1}"

@@ -1,26 +1,34 @@
-"""Rows of a published data set: from a local file or folder, or from the Hub through `datasets`."""
+"""From the rows of a published data set, local or on the Hub, to its problems."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, overload
+from collections.abc import Callable, Sequence
+from typing import overload
 
-from codeenv.errors import MissingExtraError
-from codeenv.problems.jsonl import JsonlRows, read_json
+from codeenv.problems.loaders.fields import Row
+from codeenv.problems.loaders.hub import hub_rows
+from codeenv.problems.loaders.local import local_rows
 from codeenv.problems.mapped import MappedRows, checked_rows
 from codeenv.problems.problem import Problem, ProblemError
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request, sources
 
-__all__ = ["Row", "build", "read_rows", "text_list"]
+__all__ = ["Row", "build"]
 
-Row = Mapping[str, Any]
 Convert = Callable[[Row, int], Problem | None]
 
 
-def build(request: Request, name: str, convert: Convert, *, check: bool, config: str | None = None) -> ProblemSet:
+def build(
+    request: Request,
+    name: str,
+    convert: Convert,
+    *,
+    check: bool,
+    config: str | None = None,
+    files: Sequence[str] = (),
+    rows: Sequence[Row] | None = None,
+    splits_itself: bool = False,
+) -> ProblemSet:
     """Return the problems of a data set.
 
     Args:
@@ -29,11 +37,23 @@ def build(request: Request, name: str, convert: Convert, *, check: bool, config:
         convert: makes a problem of a row; `None` leaves the row out by the data set's own rule.
         check: convert every row once now; otherwise a bad row, or one left out by rule, is an error when it is asked for.
         config: the configuration on the Hub.
+        files: JSON Lines files of the Hub that make the split, see `hub_rows`.
+        rows: the rows themselves, if they come from neither.
+        splits_itself: whether `convert` takes only rows of the split, so that one file may hold all.
     """
-    rows, origin = read_rows(request, name, config)
+    hub = sources()[name].hub
+    if rows is not None:
+        origin = name
+    elif request.path is None:
+        rows, origin = hub_rows(hub, config, request.split, files), hub
+    else:
+        if not splits_itself:
+            _check_split(request, name)
+        rows, origin = local_rows(request.path, request.split, request.split_given, config), str(request.path)
+    named: Callable[[int], str] | None = getattr(rows, "where", None)
 
     def where(index: int) -> str:
-        return f"{origin}, row {index + 1}"
+        return named(index) if named is not None else f"{origin}, row {index + 1}"
 
     if request.limit is not None and not check:
         rows = _Head(rows, request.limit)
@@ -50,55 +70,24 @@ def build(request: Request, name: str, convert: Convert, *, check: bool, config:
     return ProblemSet(MappedRows(rows, converted, where), name=name, split=request.split)
 
 
-def read_rows(request: Request, name: str, config: str | None) -> tuple[Sequence[Row], str]:
-    """Return the raw rows with random access, and what to call their origin."""
-    if request.path is None:
-        return _from_hub(sources()[name].hub, config, request.split)
+def _check_split(request: Request, name: str) -> None:
+    """Refuse a split that was asked for by name of a file that cannot have it.
+
+    One file is one split. Its name may say which; a data set with one split needs no word about it.
+    """
     path = request.path
-    if path.is_dir():
-        return _from_folder(path, request.split)
-    if path.suffix == ".parquet":
-        return _arrow("parquet", path), str(path)
-    if path.suffix == ".json" and not _starts_with_object(path):
-        return read_json(path), str(path)
-    return _Decoded(JsonlRows(path)), str(path)
-
-
-def text_list(value: Any) -> list[Any]:
-    """Return a list that a row holds as it is or as JSON text; an empty text is an empty list."""
-    if isinstance(value, str):
-        value = json.loads(value) if value.strip() else []
-    return list(value) if value is not None else []
-
-
-def _starts_with_object(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(1) == b"{"
-    except OSError as error:
-        raise ProblemError(f"{path} cannot be read: {error.strerror or error}") from None
-
-
-class _Decoded(Sequence[Row]):
-    """JSON objects over a JSONL index."""
-
-    def __init__(self, rows: JsonlRows) -> None:
-        self._rows = rows
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        if isinstance(index, slice):
-            return [self[position] for position in range(*index.indices(len(self)))]
-        row = json.loads(self._rows[index].decode("utf-8"))
-        if not isinstance(row, dict):
-            raise ProblemError(f"a row must be a JSON object, got {type(row).__name__}")
-        return row
+    if path is None or path.is_dir() or not request.split_given or len(splits := sources()[name].splits) == 1:
+        return
+    if request.split not in path.name:
+        others = [split for split in splits if split in path.name]
+        reason = (
+            f"by its name it is the split {others[0]!r}"
+            if others
+            else "one file holds one split, and its name does not say which"
+        )
+        raise ProblemError(
+            f"{str(path)!r} cannot give the split {request.split!r}: {reason}; leave the split out, or name another file"
+        )
 
 
 class _Head(Sequence[Row]):
@@ -119,53 +108,3 @@ class _Head(Sequence[Row]):
         if isinstance(index, slice):
             return [self[position] for position in range(*index.indices(self._length))]
         return self._rows[range(self._length)[index]]
-
-
-def _from_folder(path: Path, split: str) -> tuple[Sequence[Row], str]:
-    if (path / "dataset_info.json").exists() or (path / "dataset_dict.json").exists():
-        loaded = _datasets().load_from_disk(str(path))
-        if hasattr(loaded, "keys") and split in loaded:
-            loaded = loaded[split]
-        return loaded, str(path)
-    files = sorted(file for file in path.iterdir() if file.suffix in (".parquet", ".jsonl") and split in file.name)
-    if not files:
-        raise ProblemError(f"the folder {str(path)!r} holds no .parquet or .jsonl file whose name has {split!r} in it")
-    kinds = {file.suffix for file in files}
-    if kinds == {".jsonl"} and len(files) == 1:
-        return _Decoded(JsonlRows(files[0])), str(files[0])
-    return _arrow("parquet" if kinds == {".parquet"} else "json", *files), str(path)
-
-
-def _arrow(kind: str, *files: Path) -> Sequence[Row]:
-    try:
-        rows: Sequence[Row] = _datasets().load_dataset(kind, data_files=[str(file) for file in files], split="train")
-    except MissingExtraError:
-        raise
-    except Exception as error:  # the library has no common base class for a broken file
-        raise ProblemError(f"{files[0]} cannot be read as {kind}: {_first_line(error)}") from None
-    return rows
-
-
-def _from_hub(hub: str, config: str | None, split: str) -> tuple[Sequence[Row], str]:
-    datasets = _datasets()
-    try:
-        rows: Sequence[Row] = datasets.load_dataset(hub, config, split=split)
-    except Exception as error:  # no connection, no such file, no access: the library has no common base class
-        raise ProblemError(
-            f"the data set {hub!r} could not be read from the Hub ({_first_line(error)}); "
-            "pass a local copy as NAME:PATH if there is no network"
-        ) from None
-    return rows, hub
-
-
-def _datasets() -> Any:
-    try:
-        import datasets
-    except ImportError:
-        raise MissingExtraError("reading from the Hub, Parquet or Arrow", "datasets", "data") from None
-    return datasets
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__
