@@ -6,18 +6,34 @@ The key is read from an environment variable and appears nowhere: not in the tra
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+import math
 import os
 import random
+import threading
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from codeenv.agents.demonstrations import load_demonstrations, with_demonstrations
 from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.rollout.agent import AgentError, Response
 from codeenv.rollout.conversation import Conversation
+from codeenv.rollout.deadline import Deadline, current_deadline
+from codeenv.text import one_line
 
 __all__ = ["ChatAgent"]
+
+log = logging.getLogger("codeenv.chat")
+
+LONG_WAIT_S = 15.0
+"""A wait that a server asks for is told if it is longer, at most once in `TELL_EVERY_S`."""
+
+TELL_EVERY_S = 60.0
 
 
 class ChatAgent:
@@ -25,7 +41,8 @@ class ChatAgent:
 
     A call that fails for a reason that may pass (429, 5xx, a time-out, a broken connection, an answer that is no valid JSON or
     has no text) is tried again with exponential back-off, or after the time that the server asks for. Any other refusal is an
-    error at once.
+    error at once, and so is a server that asks for a longer wait than the response may take. An agent may be used from several
+    event loops and threads at the same time; each loop has its own connections.
 
     Args:
         model: name of the model, as the server calls it.
@@ -37,7 +54,7 @@ class ChatAgent:
         timeout_s: longest wall time of one request.
         retries: how often a failed request is tried again.
         requests_per_minute: limit of the rate; 0.0 is none.
-        max_requests: most requests at the same time.
+        max_requests: most requests at the same time, in one event loop.
         usd_per_mtok_in, usd_per_mtok_out: prices of a million tokens, to record the cost of each response.
         demonstrations: few-shot prompting: a run folder or JSONL file of solved dialogues to put before each problem, see
             `codeenv.agents.demonstrations`.
@@ -80,8 +97,9 @@ class ChatAgent:
         self._prices = (usd_per_mtok_in, usd_per_mtok_out)
         self._demonstrations = load_demonstrations(demonstrations, shots) if demonstrations else []
         self._pace = _Pace(requests_per_minute)
-        self._client: Any = None
-        self._slots: asyncio.Semaphore | None = None
+        self._lines: WeakKeyDictionary[asyncio.AbstractEventLoop, _Line] = WeakKeyDictionary()
+        self._lock = threading.Lock()
+        self._told = -TELL_EVERY_S
 
     def __repr__(self) -> str:
         return f"ChatAgent(model={self.model!r})"
@@ -92,44 +110,53 @@ class ChatAgent:
         messages = [{"role": message["role"], "content": message["content"]} for message in shown]
         if self._system:
             messages.insert(0, {"role": "system", "content": self._system})
-        client = self._connected()
+        line = self._line()
         request: dict[str, Any] = {"model": self.model, "messages": messages, **self._sampling}
         if self._logprobs:
             request["logprobs"] = True
-        assert self._slots is not None
-        async with self._slots:
-            completion, tries = await self._with_retries(lambda: client.chat.completions.create(**request))
+        async with line.slots:
+            completion, tries = await self._with_retries(lambda: line.client.chat.completions.create(**request))
         return self._response(completion, tries)
 
     async def end_run(self) -> None:
-        """Close the connections; a later run opens new ones."""
-        client, self._client, self._slots = self._client, None, None
-        if client is not None:
-            await client.close()
+        """Close the connections of this event loop; a later run opens new ones."""
+        with self._lock:
+            line = self._lines.pop(asyncio.get_running_loop(), None)
+        if line is not None:
+            await line.client.close()
 
-    def _connected(self) -> Any:
-        """Return a client of the running event loop."""
-        if self._client is None:
-            try:
-                import openai
-            except ImportError:
-                raise MissingExtraError("the chat agent", "openai", "openai") from None
-            key = os.environ.get(self._key_env) or "none"
-            self._client = openai.AsyncOpenAI(
-                api_key=key, base_url=self._base_url, timeout=self._timeout_s, max_retries=0
-            )  # fmt: skip
-            self._slots = asyncio.Semaphore(self._max_requests)
-        return self._client
+    def _line(self) -> _Line:
+        """Return the connections of the running event loop."""
+        loop = asyncio.get_running_loop()
+        with self._lock:
+            if loop not in self._lines:
+                try:
+                    import openai
+                except ImportError:
+                    raise MissingExtraError("the chat agent", "openai", "openai") from None
+                client = openai.AsyncOpenAI(
+                    api_key=os.environ.get(self._key_env) or "none",
+                    base_url=self._base_url,
+                    timeout=self._timeout_s,
+                    max_retries=0,
+                    http_client=openai.DefaultAsyncHttpxClient(),  # openai's own closes itself in whichever loop runs by then
+                )
+                self._lines[loop] = _Line(client, asyncio.Semaphore(self._max_requests))
+            return self._lines[loop]
 
     async def _with_retries(self, send: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
+        deadline, reason = current_deadline(), ""
         for attempt in range(self._retries + 1):
             await self._pace.wait()
+            self._note(deadline, attempt + 1, reason)
             wait_s: float | None = None
             try:
                 completion = await send()
                 if completion.choices and completion.choices[0].message.content:
                     return completion, attempt
                 reason = "the answer has no text"
+                if completion.choices and completion.choices[0].finish_reason != "stop":
+                    reason += f" (finish reason {completion.choices[0].finish_reason!r})"
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -137,15 +164,45 @@ class ChatAgent:
                 if not _may_pass(error):
                     raise AgentError(f"model {self.model!r}: {reason}") from None
                 wait_s = _asked_wait_s(error)
+            self._note(deadline, attempt + 1, reason)
             if attempt < self._retries:
-                await asyncio.sleep(wait_s if wait_s is not None else min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))
+                await self._wait(attempt, wait_s, reason)
         raise AgentError(f"model {self.model!r} gave no answer in {_times(self._retries + 1)}; the last: {reason}")
+
+    def _note(self, deadline: Deadline | None, sent: int, reason: str) -> None:
+        """Leave word of what happened so far, in case the deadline comes before an answer."""
+        if deadline is not None:
+            last = f", the last error: {reason}" if reason else ""
+            deadline.waiting_for = f"model {self.model!r} was sent {_times(sent)}{last}"
+
+    async def _wait(self, attempt: int, asked_s: float | None, reason: str) -> None:
+        """Wait before the next request.
+
+        Raises:
+            AgentError: if the server asks for more time than the response may take.
+        """
+        deadline = current_deadline()
+        if asked_s is None:
+            await asyncio.sleep(min(30.0, 0.5 * 2**attempt) * random.uniform(0.5, 1.0))
+            return
+        left_s = self._timeout_s if deadline is None else deadline.left_s()
+        if asked_s > max(left_s, 0.0):
+            allowed = f"of {deadline.seconds:g} s {max(left_s, 0.0):.3g} s are left" if deadline else f"at most {left_s:g} s"
+            raise AgentError(
+                f"model {self.model!r}: the server asks to wait {asked_s:g} s, which is more than this response may take "
+                f"({allowed}); {reason}"
+            )
+        now = time.monotonic()
+        if asked_s > LONG_WAIT_S and now - self._told > TELL_EVERY_S:
+            self._told = now
+            log.warning("codeenv: model %r: the server asks to wait %g s, so it waits; %s", self.model, asked_s, reason)
+        await asyncio.sleep(asked_s * random.uniform(1.0, 1.1))  # those that wait do not come back all at once
 
     def _said(self, error: Exception) -> str:
         """Return an error in one line, without the key."""
-        text = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+        text = f"{type(error).__name__}: {error}"
         key = os.environ.get(self._key_env)
-        return text.replace(key, "***") if key else text
+        return one_line(text.replace(key, "***") if key else text)
 
     def _response(self, completion: Any, tries: int) -> Response:
         choice = completion.choices[0]
@@ -168,18 +225,28 @@ class ChatAgent:
         return Response(choice.message.content, extras)
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """The connections of one event loop, and how many requests it may have under way."""
+
+    client: Any
+    slots: asyncio.Semaphore
+
+
 class _Pace:
     """Lets requests start at a steady rate."""
 
     def __init__(self, per_minute: float) -> None:
         self._gap_s = 60.0 / per_minute if per_minute > 0 else 0.0
         self._next = 0.0
+        self._lock = threading.Lock()
 
     async def wait(self) -> None:
         if self._gap_s:
-            now = time.monotonic()
-            start = max(now, self._next)
-            self._next = start + self._gap_s
+            with self._lock:
+                now = time.monotonic()
+                start = max(now, self._next)
+                self._next = start + self._gap_s
             await asyncio.sleep(start - now)
 
 
@@ -194,13 +261,16 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _asked_wait_s(error: Exception) -> float | None:
-    """Return the server's Retry-After in seconds, at most 60, if it gave one."""
+    """Return the server's Retry-After in seconds, if it gave one: a number or a date."""
     response = getattr(error, "response", None)
     value = response.headers.get("retry-after") if response is not None else None
-    try:
-        return min(60.0, max(0.0, float(value))) if value is not None else None
-    except ValueError:
+    if value is None:
         return None
+    with contextlib.suppress(ValueError):
+        return max(0.0, float(value)) if math.isfinite(float(value)) else None
+    with contextlib.suppress(ValueError):
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+    return None
 
 
 def _times(requests: int) -> str:

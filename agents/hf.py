@@ -16,6 +16,7 @@ from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.errors import CodeenvError
 from codeenv.rollout.agent import Response
 from codeenv.rollout.conversation import Conversation
+from codeenv.text import one_line
 
 __all__ = ["HuggingFaceAgent"]
 
@@ -72,7 +73,7 @@ class HuggingFaceAgent:
                 tokenizer = AutoTokenizer.from_pretrained(place, **gguf)
                 model_object = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, **gguf)
             except (OSError, ValueError) as error:
-                raise CodeenvError(f"cannot load the model {model!r}: {str(error).splitlines()[0]}") from None
+                raise CodeenvError(f"cannot load the model {model!r}: {one_line(str(error).partition(chr(10))[0])}") from None
         self._model: PreTrainedModel = model_object.to(device).eval()  # type: ignore[arg-type]
         self._format = chat_format(tokenizer)
         self._sampling = Sampling(temperature, top_p, max_tokens, max_context)

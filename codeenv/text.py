@@ -26,11 +26,22 @@ def shorten(text: str, limit: int, keep_tail: float = 0.5) -> str:
 
 def one_line(text: str, limit: int = 400) -> str:
     """Return `text` as one line of at most `limit` characters: runs of white space become a blank, what cannot be printed is
-    escaped, and the middle of a long text is left out.
+    escaped, and the middle of a long text is left out, with a mark that says how much.
 
     >>> one_line("no\\n  idea \\x1b[31m")
     'no idea \\\\x1b[31m'
     """
-    kept = shorten(text, 4 * limit)  # bounds the work on a text of megabytes
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(kept.split()))
-    return line if len(line) <= limit else shorten(line, limit - 50)
+    if len(text) <= 4 * limit:
+        line = _printable(text)
+        return line if len(line) <= limit else shorten(line, limit - _MARK)
+    half = (limit - _MARK) // 2  # of a text of megabytes, only the ends are looked at
+    head, tail = _printable(text[: 2 * limit])[:half], _printable(text[-2 * limit :])[-half:]
+    return f"{head} ...[{len(text) - 2 * half:,} characters left out]... {tail}"
+
+
+_MARK = 50
+"""Room for the mark of what is left out."""
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in " ".join(text.split()))

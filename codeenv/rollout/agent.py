@@ -33,6 +33,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints
 
 from codeenv.errors import CodeenvError
 from codeenv.rollout.conversation import Conversation
+from codeenv.text import one_line
 
 __all__ = ["AGENTS", "Act", "ActBatch", "Agent", "AgentError", "Response", "act_of", "check_response", "load_agent"]
 
@@ -108,7 +109,7 @@ def check_response(agent: Agent, answer: Any) -> Response:
         try:
             json.dumps(extras, allow_nan=False)
         except (TypeError, ValueError) as error:
-            raise AgentError(f"{_name(agent)} returned extras that are not JSON: {error}") from None
+            raise AgentError(f"{_name(agent)} returned extras that are not JSON: {one_line(str(error))}") from None
     return Response(answer, extras)
 
 
@@ -138,7 +139,9 @@ def load_agent(name: str, options: Mapping[str, str] | None = None) -> Agent:
             raise AgentError(f"agent {name!r}: there is no module {error.name!r} here or among the installed packages") from None
         raise AgentError(f"agent {name!r}: its module needs {error.name!r}, which is not installed") from None
     except (Exception, SystemExit) as error:
-        raise AgentError(f"agent {name!r}: importing {module_name!r} failed: {type(error).__name__}: {error}") from error
+        raise AgentError(
+            f"agent {name!r}: importing {module_name!r} failed: {one_line(f'{type(error).__name__}: {error}')}"
+        ) from error
     if not hasattr(module, attribute):
         raise AgentError(f"agent {name!r}: module {module_name!r} has no {attribute!r}")
     agent = getattr(module, attribute)
@@ -148,7 +151,7 @@ def load_agent(name: str, options: Mapping[str, str] | None = None) -> Agent:
         except CodeenvError:
             raise
         except Exception as error:
-            raise AgentError(f"agent {name!r}: {attribute}() failed: {type(error).__name__}: {error}") from error
+            raise AgentError(f"agent {name!r}: {attribute}() failed: {one_line(f'{type(error).__name__}: {error}')}") from error
     elif options:
         raise AgentError(f"agent {name!r} is no class and takes no options; leave {next(iter(options))!r} out")
     if not callable(getattr(agent, "reset", None)):  # reset may return the agent of an episode

@@ -16,6 +16,7 @@ from codeenv.errors import CodeenvError
 from codeenv.problems import Problem
 from codeenv.rollout.agent import Agent, AgentError, Response, act_of, check_response
 from codeenv.rollout.conversation import Conversation
+from codeenv.rollout.deadline import DeadlineMissed
 from codeenv.rollout.loops import AgentLoop
 from codeenv.rollout.threads import AgentThreads
 from codeenv.text import one_line
@@ -94,8 +95,9 @@ class AgentCaller:
                 return await self._loop.run(function, *arguments)
             answer = await self._threads.run(function, *arguments)
             return await self._loop.run(lambda: answer) if inspect.isawaitable(answer) else answer
-        except TimeoutError:
-            raise AgentError(f"the agent gave no answer within {self._timeout_s:g} s") from None
+        except DeadlineMissed as missed:
+            waited = f"; {missed}" if str(missed) else ""
+            raise AgentError(f"the agent gave no answer within {self._timeout_s:g} s{waited}") from None
 
     async def _batched(self, conversation: Conversation) -> Any:
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -20,7 +20,7 @@ from codeenv.rollout.conversation import conversation_of
 from codeenv.rollout.folder import RunFolder
 from codeenv.rollout.judging import JudgeQueue
 from codeenv.rollout.trajectory import episode_row
-from codeenv.text import one_line
+from codeenv.text import one_line, shorten
 
 __all__ = ["Progress", "RolloutConfig", "RolloutResult", "run_episodes"]
 
@@ -186,5 +186,5 @@ def _record_failure(result: RolloutResult, folder: RunFolder | None, number: int
         sentence = f"the agent raised {one_line(f'{type(error).__name__}: {error}')}{where}"
     result.failures.append(f"episode {number} ({problem.id}): {sentence}")
     if folder is not None:
-        details = "".join(traceback.format_exception(error))
+        details = shorten("".join(traceback.format_exception(error)), 20_000)
         folder.fail({"schema": 1, "episode": number, "problem_id": problem.id, "error": sentence, "traceback": details})

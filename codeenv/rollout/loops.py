@@ -17,6 +17,7 @@ from typing import Any
 
 from codeenv.rollout.agent import AgentError
 from codeenv.rollout.answers import Answers, Outcome
+from codeenv.rollout.deadline import CURRENT, Deadline, DeadlineMissed
 
 __all__ = ["AgentLoop"]
 
@@ -28,6 +29,7 @@ class _Call:
     future: asyncio.Future[Outcome]
     thread: _LoopThread
     begun: float | None = None
+    deadline: Deadline | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -49,7 +51,7 @@ class AgentLoop:
         """Return what awaiting `function(*arguments)` gives.
 
         Raises:
-            TimeoutError: if it takes longer; it is cancelled, and nobody waits for it to comply.
+            DeadlineMissed: if it takes longer; it is cancelled, and nobody waits for it to comply.
         """
         engine = asyncio.get_running_loop()
         if self._thread is None:
@@ -78,7 +80,7 @@ class AgentLoop:
             self._thread = None
 
     def _started(self, engine: asyncio.AbstractEventLoop) -> _LoopThread:
-        return _LoopThread(lambda call, outcome: self._answers.put(engine, call.future, outcome))
+        return _LoopThread(self._timeout_s, lambda call, outcome: self._answers.put(engine, call.future, outcome))
 
     def _look(self, engine: asyncio.AbstractEventLoop) -> None:
         """End calls that take too long, replace a loop that is stuck, and look again when the next may be."""
@@ -101,7 +103,7 @@ class AgentLoop:
             if now - call.begun < self._timeout_s:
                 again = min(again, call.begun + self._timeout_s)
             else:
-                call.future.set_result((None, TimeoutError()))
+                call.future.set_result((None, DeadlineMissed(call.deadline.waiting_for if call.deadline else "")))
                 call.thread.cancel(call)
         self._watch = engine.call_later(max(0.001, again - now), self._look, engine)
 
@@ -109,7 +111,8 @@ class AgentLoop:
 class _LoopThread:
     """One thread and its event loop."""
 
-    def __init__(self, finished: Callable[[_Call, Outcome], None]) -> None:
+    def __init__(self, timeout_s: float, finished: Callable[[_Call, Outcome], None]) -> None:
+        self._timeout_s = timeout_s
         self._finished = finished
         self._loop = asyncio.new_event_loop()
         self._asked: float | None = None
@@ -153,6 +156,8 @@ class _LoopThread:
         if call.thread is not self:  # given to another loop in the meantime
             return
         call.begun = self._alive = time.monotonic()
+        call.deadline = Deadline(self._timeout_s, call.begun + self._timeout_s)
+        CURRENT.set(call.deadline)  # the task has a context of its own
         self._finished(call, await _outcome_of(call))
 
     def _work(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -118,7 +119,9 @@ def rollout(
             facts = _header(where, name, task, plan, len(problems), judging)
             folder = RunFolder(
                 out,
-                {**facts, "split": split, "limit": limit, "agent_options": dict(agent_options or {}), **(header or {})},
+                _without_passwords(
+                    {**facts, "split": split, "limit": limit, "agent_options": dict(agent_options or {}), **(header or {})}
+                ),
                 resume,
             )
         return asyncio.run(run_episodes(problems, acting, judging, task, plan, folder, on_progress))
@@ -146,3 +149,10 @@ def _header(env: str, agent: str, task: EnvConfig, plan: RolloutConfig, problems
         "isolation": judge.isolation_level,
         "versions": {"codeenv": __version__, "python": platform.python_version(), "gymnasium": gymnasium.__version__},
     }
+
+
+def _without_passwords(value: Any) -> Any:
+    """Return a header without the user and password of the addresses in it (`https://user:password@host`)."""
+    if isinstance(value, Mapping):
+        return {key: _without_passwords(item) for key, item in value.items()}
+    return re.sub(r"://[^/@\s]+@", "://***@", value) if isinstance(value, str) else value

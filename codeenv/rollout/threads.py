@@ -15,6 +15,7 @@ from typing import Any
 
 from codeenv.rollout.agent import AgentError
 from codeenv.rollout.answers import Answers, Outcome
+from codeenv.rollout.deadline import DeadlineMissed
 
 __all__ = ["AgentThreads"]
 
@@ -47,7 +48,7 @@ class AgentThreads:
         """Return what a function returns.
 
         Raises:
-            TimeoutError: if it takes longer; it goes on in its thread, and its result is dropped.
+            DeadlineMissed: if it takes longer; it goes on in its thread, and its result is dropped.
         """
         loop = asyncio.get_running_loop()
         task = _Task(function, arguments, loop.create_future())
@@ -89,7 +90,7 @@ class AgentThreads:
             elif thread.give_up(task):
                 self._threads.discard(thread)
                 if not task.future.done():
-                    task.future.set_result((None, TimeoutError()))
+                    task.future.set_result((None, DeadlineMissed()))
         self._watch = None
         if self._unanswered:
             self._start_threads(loop)

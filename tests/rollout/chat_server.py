@@ -7,6 +7,7 @@ import sys
 
 RIGHT = "```python\ndef f(x):\n    return x + 1\n```"
 WRONG = "```python\ndef f(x):\n    return x\n```"
+FAULTS = {"always-429": 0, "always-500": 1, "always-half": 2, "always-empty": 3}
 state = {"requests": 0, "now": 0, "most": 0, "keys": set()}
 
 
@@ -59,8 +60,12 @@ async def chat(request, writer):
         await send(writer, 401, {"error": {"message": "the key Bearer secret-key-1234 is not known"}})
     elif model == "hangs":
         await asyncio.sleep(3600)
-    elif model == "is-down" or (model == "flaky" and fails):
-        kind = 1 if model == "is-down" else number % 4
+    elif model == "asks-for-an-hour":
+        await send(writer, 429, {"error": {"message": "come back later"}}, "Retry-After: 3600\r\n")
+    elif model == "fails-at-length":
+        await send(writer, 400, {"error": {"message": "x" * 3_000_000}})
+    elif model in FAULTS or model == "is-down" or (model == "flaky" and fails):
+        kind = FAULTS.get(model, 1 if model == "is-down" else number % 4)
         if kind == 0:
             await send(writer, 429, {"error": {"message": "too many"}}, "Retry-After: 0.01\r\n")
         elif kind == 1:

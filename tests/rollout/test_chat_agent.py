@@ -1,5 +1,6 @@
 """The chat agent against a real server in a process of its own."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from sample_problems import ADD_ONE
 
 from codeenv.agents.chat import ChatAgent
 from codeenv.errors import CodeenvError
-from codeenv.rollout import load_agent, read_episodes, rollout
+from codeenv.rollout import load_agent, read_episodes, read_run, rollout
 
 pytest.importorskip("openai", reason="needs the extra openai")
 SERVER = Path(__file__).with_name("chat_server.py")
@@ -68,6 +70,9 @@ def test_429_500_half_a_body_and_empty_answers_are_tried_again(url, judge):
         ("refuses", {}, "AuthenticationError"),
         ("is-down", {"retries": 2}, "no answer in 3 requests; the last: InternalServerError"),
         ("hangs", {"retries": 0, "timeout_s": 0.2}, "APITimeoutError"),
+        ("asks-for-an-hour", {}, "the server asks to wait 3600 s, which is more than this response may take (of 600 s"),
+        ("asks-for-an-hour", {}, "RateLimitError: Error code: 429"),
+        ("fails-at-length", {}, "2,999,6"),
     ],
 )
 def test_an_endpoint_that_stays_bad_is_a_sentence_without_the_key(url, judge, tmp_path, model, options, sentence):
@@ -75,6 +80,47 @@ def test_an_endpoint_that_stays_bad_is_a_sentence_without_the_key(url, judge, tm
     assert sentence in result.failures[0]
     everything = "".join(path.read_text() for path in (tmp_path / "run").iterdir())
     assert "secret-key" not in everything + result.failures[0]
+
+
+@pytest.mark.parametrize(
+    ("model", "error"),
+    [
+        ("always-429", "RateLimitError: Error code: 429"),
+        ("always-500", "InternalServerError: Error code: 500"),
+        ("always-half", "APIConnectionError"),
+        ("always-empty", "the answer has no text"),
+    ],
+)
+def test_the_last_error_of_the_endpoint_is_told_when_the_deadline_comes_first(url, judge, model, error):
+    agent = ChatAgent(model, url, retries=1_000_000)
+    result = rollout([ADD_ONE], agent, 1, agent_timeout_s=1.0, judge=judge)
+    assert f"gave no answer within 1 s; model '{model}' was sent " in result.failures[0]
+    assert f"the last error: {error}" in result.failures[0]
+
+
+def test_a_long_wait_that_the_server_asks_for_is_told_once(url, judge, monkeypatch, caplog):
+    monkeypatch.setattr("codeenv.agents.chat.LONG_WAIT_S", 0.005)  # the server asks for 0.01 s
+    rollout([ADD_ONE], ChatAgent("always-429", url, retries=3), 2, judge=judge)
+    told = [record.getMessage() for record in caplog.records if "asks to wait" in record.getMessage()]
+    assert len(told) == 1
+    assert "model 'always-429': the server asks to wait 0.01 s" in told[0]
+
+
+def test_an_agent_is_used_from_several_threads_and_loops_at_the_same_time(url, judge):
+    agent = ChatAgent("steady", url)
+    with ThreadPoolExecutor(4) as threads:
+        runs = list(threads.map(lambda _: rollout([ADD_ONE], agent, 6, judge=judge), range(4)))
+    assert [(run.solved, run.failures) for run in runs] == [(6, [])] * 4
+    for _ in range(3):  # loops of a user, without an engine that tells the agent when a run ends
+        answer = asyncio.run(agent.act([{"role": "user", "content": "Write f."}]))
+        assert "def f" in answer.text
+
+
+def test_a_password_in_an_address_is_not_recorded(url, tmp_path):
+    options = {"model": "steady", "base_url": url.replace("://", "://user:pass-1234@")}
+    rollout([ADD_ONE], "chat", 1, out=tmp_path / "run", agent_options=options, workers=1)
+    assert read_run(tmp_path / "run")["agent_options"]["base_url"] == url.replace("://", "://***@")
+    assert "pass-1234" not in "".join(path.read_text() for path in (tmp_path / "run").iterdir())
 
 
 def test_no_server_is_a_sentence(judge):
