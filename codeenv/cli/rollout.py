@@ -26,8 +26,10 @@ def main(
     seed: int = 0,
     split: str | None = None,
     limit: int | None = None,
-    turn_limit: int | None = None,
+    turn_limit: Annotated[int | None, tyro.conf.arg(aliases=["--turns"])] = None,
     feedback: str | None = None,
+    prompt: str | None = None,
+    no_require_fence: bool = False,
     trace: str | None = None,
     reward: str | None = None,
     concurrency: int = 64,
@@ -52,10 +54,12 @@ def main(
         seed: seed of the run.
         split: split of the data set.
         limit: use only the first so many problems.
-        turn_limit: most responses in an episode.
-        feedback: kind of feedback.
+        turn_limit: most responses in an episode; by default the environment's, as with the next five.
+        feedback: what is said after a failed turn: rlef, first_failure, error_class, binary, compact, values, none.
+        prompt: the first message: rlef or plain (the statement alone).
+        no_require_fence: take a response without any fenced block for a program.
         trace: trace shown with the feedback: off, inline, steps or final.
-        reward: reward function.
+        reward: reward function: rlef, binary, fraction, scores, four_level.
         concurrency: most episodes in flight.
         agent_timeout_s: longest wall time of one response.
         workers: judge workers; one per core by default.
@@ -65,8 +69,10 @@ def main(
         agent_options: arguments of the agent's class, as NAME=VALUE.
         as_json: print the summary as JSON.
     """
-    chosen = {"turn_limit": turn_limit, "feedback": feedback, "trace": trace, "reward": reward}
+    chosen = {"turn_limit": turn_limit, "feedback": feedback, "prompt": prompt, "trace": trace, "reward": reward}
     settings: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
+    if no_require_fence:
+        settings["require_fence"] = False
     options = parse_options(agent_options)
     if resume and out is None:
         raise CodeenvError("--resume needs --out, the folder of the run to go on with")

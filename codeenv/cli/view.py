@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.server
+import ipaddress
 import json
 import sys
+import urllib.parse
 import webbrowser
 from functools import partial
 from pathlib import Path
@@ -70,13 +72,33 @@ class _OnePage(http.server.BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        found = self.path.split("?")[0] == "/"
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(self._content) if found else 0))
+        if not is_this_machine(self.headers.get("Host", "")):
+            # a page of another site whose name was made to point here would otherwise read the run (DNS rebinding)
+            self._answer(403, b"This page is for this machine alone; open it as http://127.0.0.1 or http://localhost.\n", "plain")
+        elif self.path.split("?")[0] == "/":
+            self._answer(200, self._content)
+        else:
+            self._answer(404, b"")
+
+    def _answer(self, status: int, body: bytes, kind: str = "html") -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", f"text/{kind}; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        if found:
-            self.wfile.write(self._content)
+        self.wfile.write(body)
 
     def log_message(self, *arguments: object) -> None:
         """Say nothing: the terminal belongs to the person."""
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether a Host header (a name or an address, with or without a port) names this machine's loopback.
+
+    >>> [is_this_machine(host) for host in ("localhost:8000", "127.0.0.1", "[::1]:80", "evil.example:8000", "")]
+    [True, True, True, False, False]
+    """
+    try:
+        name = urllib.parse.urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

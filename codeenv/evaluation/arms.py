@@ -19,7 +19,7 @@ from codeenv.feedback import FEEDBACKS, Feedback, FeedbackContext, get_feedback
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 
-__all__ = ["ARMS", "Arm", "PerturbedFeedback", "PrivateFeedback", "StaleFeedback", "make_arm"]
+__all__ = ["ARMS", "Arm", "PerturbedFeedback", "PrivateFeedback", "StaleFeedback", "check_arms", "make_arm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +143,23 @@ ARMS: dict[str, tuple[str, Maker]] = {
     ),
 }
 """What each arm shows after a failed turn, and how to make it."""
+
+
+def check_arms(names: Sequence[str]) -> list[str]:
+    """Return the names of arms, `true` first.
+
+    Raises:
+        CodeenvError: if there are none, or one is unknown or given twice.
+    """
+    known = f"use some of {', '.join(ARMS)}"
+    if not any(names):
+        raise CodeenvError(f"no arm is named; {known}, such as true,random,none")
+    for position, name in enumerate(names):
+        if name not in ARMS:
+            raise CodeenvError(f"there is no arm {name!r}; {known}")
+        if name in names[:position]:
+            raise CodeenvError(f"the arm {name!r} is given twice; give each arm once")
+    return list(dict.fromkeys(["true", *names]))
 
 
 def make_arm(

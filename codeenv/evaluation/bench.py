@@ -11,7 +11,7 @@ from typing import Any
 
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
-from codeenv.evaluation.arms import ARMS, make_arm
+from codeenv.evaluation.arms import check_arms, make_arm
 from codeenv.evaluation.intervals import (
     Estimate,
     McNemar,
@@ -185,14 +185,12 @@ def run_bench(
         on_progress: called after each episode.
 
     Raises:
-        CodeenvError: if an arm is unknown or the problems do not allow it.
+        CodeenvError: if no arm is named, one is unknown or given twice, or the problems do not allow it.
         AgentError: if every episode of an arm fails.
     """
     if rollouts < 1:
         raise CodeenvError(f"rollouts is {rollouts}; use a whole number of at least 1")
-    names = list(dict.fromkeys(["true", *arms]))
-    if unknown := [name for name in names if name not in ARMS]:
-        raise CodeenvError(f"there is no arm {unknown[0]!r}; use some of {', '.join(ARMS)}")
+    names = check_arms(arms)
     task = config or EnvConfig()
     folder = Path(out)
     made = {name: make_arm(name, problems, judge, task, seed, more) for name in names}

@@ -20,6 +20,7 @@ from codeenv.episode import Episode, Turn
 from codeenv.errors import CodeenvError
 from codeenv.problems import Problem
 from codeenv.rollout.conversation import conversation_of
+from codeenv.text import one_line
 
 __all__ = ["SCHEMA", "RunError", "encode_row", "episode_row", "problem_row", "read_episodes", "read_problems", "read_run"]
 
@@ -110,9 +111,44 @@ def read_episodes(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     """Yield the rows of a run in the order in which they were written; a last row that was cut short is left out.
 
     Raises:
-        RunError: with the line number, if a row is malformed or has another schema version.
+        RunError: with the line number, if a row is malformed, has another schema version, or is of an episode that came before.
     """
-    return _rows(Path(path) / "episodes.jsonl")
+    file = Path(path) / "episodes.jsonl"
+    lines: dict[int, int] = {}
+    for line, row in enumerate(_rows(file), start=1):
+        wrong = _wrong(row)
+        if wrong:
+            raise RunError(f"{str(file)!r}, line {line} is no episode: {wrong}; remove the line to read the rest")
+        first = lines.setdefault(row["episode"], line)
+        if first != line:
+            raise RunError(
+                f"{str(file)!r}, lines {first} and {line} are both of episode {row['episode']}, which would count twice; "
+                "remove one of them"
+            )
+        yield row
+
+
+def _wrong(row: Mapping[str, Any]) -> str:
+    """Return what keeps a row from being an episode, in words; "" if nothing does."""
+    for fields, of in ((_EPISODE_FIELDS, row), *((_TURN_FIELDS, turn) for turn in row.get("turns") or ())):
+        for name, kinds in fields.items():
+            if not isinstance(of, dict) or name not in of:
+                return f"it has no {name!r}" if of is row else f"a turn has no {name!r}"
+            if not isinstance(of[name], kinds):
+                return f"{name!r} is {one_line(repr(of[name]), 80)}"
+    for turn in row["turns"]:
+        if not isinstance(turn["public"].get("results"), list) or "verdict" not in turn["public"]:
+            return "a turn has no verdicts of its public tests"
+    return ""
+
+
+_EPISODE_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "episode": int, "problem_id": str, "rollout": int, "seed": int, "solved": bool, "reward": (int, float), "messages": list,
+    "turns": list,
+}  # fmt: skip
+_TURN_FIELDS: dict[str, type | tuple[type, ...]] = {
+    "source": (str, type(None)), "public": dict, "private": (dict, type(None)), "reward_parts": dict,
+}  # fmt: skip
 
 
 def read_problems(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:

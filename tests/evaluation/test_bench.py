@@ -99,7 +99,14 @@ def test_a_finished_benchmark_is_resumed_without_running_anything(bench, judge):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "names"), [({"arms": ("sideways",)}, "no arm 'sideways'"), ({"rollouts": 0}, "rollouts is 0")]
+    ("arguments", "names"),
+    [
+        ({"arms": ("sideways",)}, "no arm 'sideways'"),
+        ({"arms": ()}, "no arm is named; use some of true, none"),
+        ({"arms": ("",)}, "no arm is named"),
+        ({"arms": ("true", "random", "true")}, "the arm 'true' is given twice"),
+        ({"rollouts": 0}, "rollouts is 0"),
+    ],
 )
 def test_bad_settings_are_sentences(judge, tmp_path, arguments, names):
     with pytest.raises(CodeenvError, match=names):
@@ -108,7 +115,9 @@ def test_bad_settings_are_sentences(judge, tmp_path, arguments, names):
 
 def test_runs_without_shared_problems_cannot_be_compared(bench, judge, tmp_path):
     out, _ = bench
-    run_bench([with_solutions(7), with_solutions(8)], "oracle", tmp_path, arms=(), rollouts=1, judge=judge, known_points=False)
+    run_bench(
+        [with_solutions(7), with_solutions(8)], "oracle", tmp_path, arms=("true",), rollouts=1, judge=judge, known_points=False
+    )
     with pytest.raises(CodeenvError, match="share no problem"):
         compare_runs(load_run(out / "arms" / "true"), load_run(tmp_path / "arms" / "true"))
 

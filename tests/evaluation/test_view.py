@@ -37,6 +37,14 @@ def test_the_page_is_served_on_this_machine_alone_until_interrupted(two_runs):
             assert b"<title>repairs</title>" in answer.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
             urllib.request.urlopen(address + "etc/passwd")
+        port = address.split(":")[2]
+        for host in ("evil.example", f"evil.example:{port}", f"127.0.0.1.evil.example:{port}", "10.0.0.7", "[", ""):
+            with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+                urllib.request.urlopen(urllib.request.Request(address, headers={"Host": host}))
+            assert refused.value.read().startswith(b"This page is for this machine alone")
+        for host in (f"localhost:{port}", "LOCALHOST", f"[::1]:{port}"):
+            with urllib.request.urlopen(urllib.request.Request(address, headers={"Host": host})) as answer:
+                assert answer.status == 200
         server.send_signal(signal.SIGINT)
         assert server.wait(timeout=30) == 0
     finally:

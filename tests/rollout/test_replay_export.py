@@ -7,9 +7,12 @@ import sys
 import pytest
 from sample_problems import ADD_ONE, ECHO
 
+from codeenv.agents.demonstrations import load_demonstrations
 from codeenv.errors import CodeenvError
+from codeenv.evaluation.records import load_run
+from codeenv.evaluation.report import write_report
 from codeenv.problems import Problem
-from codeenv.rollout import Response, RunError, rollout
+from codeenv.rollout import Response, RunError, read_episodes, rollout
 from codeenv.rollout.determinism import first_difference
 from codeenv.rollout.export import export_rows
 from codeenv.rollout.replay import replay
@@ -64,6 +67,50 @@ def test_the_replay_command_tells_by_its_status(run, tmp_path):
     done = subprocess.run([*command, "--json"], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert {item["problem_id"] for item in json.loads(done.stdout)["differences"]} == {"test/add-one"}
+
+
+READERS = {
+    "replay": lambda run, judge: replay(run, judge, [ADD_ONE, ECHO]),
+    "resume": lambda run, judge: rollout(
+        [ADD_ONE, ECHO], "ignores-feedback", 12, out=run, judge=judge, seed=3, resume=True
+    ),
+    "metrics": lambda run, judge: load_run(run),
+    "report": lambda run, judge: write_report([run], run / "report.html"),
+    "demonstrations": lambda run, judge: load_demonstrations(str(run), "1,2,3"),
+    **{
+        format: (lambda run, judge, format=format: list(export_rows(run, format, False)))
+        for format in ("chat", "completion", "preference", "atif")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+def test_an_episode_that_is_recorded_twice_is_refused_by_every_reader(run, judge, reader):
+    rows = run / "episodes.jsonl"
+    lines = rows.read_bytes().splitlines(keepends=True)
+    rows.write_bytes(b"".join([*lines, lines[4]]))
+    number = json.loads(lines[4])["episode"]
+    with pytest.raises(RunError, match=f"lines 5 and 13 are both of episode {number}, which would count twice; remove one"):
+        reader(run, judge)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda row: row.pop("turns"), "line 3 is no episode: it has no 'turns'"),
+        (lambda row: row.update(episode="2"), "line 3 is no episode: 'episode' is '2'"),
+        (lambda row: row["turns"][0].pop("public"), "line 3 is no episode: a turn has no 'public'"),
+        (lambda row: row["turns"][0]["public"].pop("results"), "a turn has no verdicts of its public tests"),
+        (lambda row: row.update(turns=[7]), "a turn has no 'source'"),
+    ],
+)
+def test_a_row_that_is_no_episode_is_named_by_its_line(run, change, sentence):
+    rows = rows_of(run)
+    change(rows[2])
+    (run / "episodes.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RunError) as error:
+        list(read_episodes(run))
+    assert sentence in str(error.value)
 
 
 def test_a_run_holds_no_private_test_and_no_solution(judge, tmp_path):
