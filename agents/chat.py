@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import logging
 import math
 import os
@@ -82,6 +83,8 @@ class ChatAgent:
     ) -> None:
         if not model:
             raise CodeenvError("the chat agent needs the name of a model; give it as --agent-options model=NAME")
+        if importlib.util.find_spec("openai") is None:
+            raise MissingExtraError("the chat agent", "openai", "openai")
         for name, value, least in (("retries", retries, 0), ("max_requests", max_requests, 1), ("max_tokens", max_tokens, 1)):
             if value < least:
                 raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {least}")
@@ -130,10 +133,8 @@ class ChatAgent:
         loop = asyncio.get_running_loop()
         with self._lock:
             if loop not in self._lines:
-                try:
-                    import openai
-                except ImportError:
-                    raise MissingExtraError("the chat agent", "openai", "openai") from None
+                import openai
+
                 client = openai.AsyncOpenAI(
                     api_key=os.environ.get(self._key_env) or "none",
                     base_url=self._base_url,

@@ -17,4 +17,6 @@ class MissingExtraError(CodeenvError, ImportError):
     """An optional package is needed and not installed."""
 
     def __init__(self, what: str, package: str, extra: str) -> None:
-        super().__init__(f"{what} needs the package {package!r}; install it with: pip install 'codeenv-rl[{extra}]'")
+        super().__init__(
+            f"{what} needs the package {package!r}; install it with: pip install 'codeenv-rl[{extra}]'", name=package
+        )

@@ -5,7 +5,7 @@ The key, if the server wants one, is in the environment variable OPENAI_API_KEY.
 
 import sys
 
-from codeenv import rollout
+from codeenv import CodeenvError, rollout
 from codeenv.agents.chat import ChatAgent
 from codeenv.evaluation.report import write_report
 
@@ -18,4 +18,9 @@ def main(model, base_url, folder="runs/chat"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if not 3 <= len(sys.argv) <= 4:
+        sys.exit("usage: python chat_model.py MODEL BASE_URL [RUN_FOLDER]")
+    try:
+        main(*sys.argv[1:])
+    except CodeenvError as error:  # no package openai, no server, a run folder that is taken: one sentence
+        sys.exit(str(error))

@@ -4,6 +4,11 @@ PYTHONPATH=examples vf-eval codeenv-verifiers -n 5 --env.taskset.problems humane
     --client.base-url https://api.openai.com/v1 --client.api-key-var OPENAI_API_KEY --no-push
 """
 
-from codeenv.integrations.verifiers_v1 import ChatHarness, CodeTaskset, EpisodeEnv
+import sys
+
+try:
+    from codeenv.integrations.verifiers_v1 import ChatHarness, CodeTaskset, EpisodeEnv
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[verifiers]'")
 
 __all__ = ["ChatHarness", "CodeTaskset", "EpisodeEnv"]

@@ -4,10 +4,15 @@ pip install 'codeenv-rl[inspect]'
 inspect eval examples/inspect_task.py --model openai/gpt-5-mini -T problems=procedural -T limit=8
 """
 
-from inspect_ai import task
+import sys
 
-from codeenv import EnvConfig, load_problems
-from codeenv.integrations.inspect_ai import code_task
+try:
+    from inspect_ai import task
+
+    from codeenv import EnvConfig, load_problems
+    from codeenv.integrations.inspect_ai import code_task
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[inspect]'")
 
 
 @task

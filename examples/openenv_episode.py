@@ -3,13 +3,17 @@
 pip install 'codeenv-rl[openenv]' && python examples/openenv_episode.py
 """
 
+import sys
 import threading
 
-import uvicorn
+try:
+    import uvicorn
 
-from codeenv import load_problems
-from codeenv.integrations.openenv import CodeAction, CodeClient, create_code_app
-from codeenv.submission import fence
+    from codeenv import load_problems
+    from codeenv.integrations.openenv import CodeAction, CodeClient, create_code_app
+    from codeenv.submission import fence
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[openenv]'")
 
 problems = load_problems("procedural", limit=4)
 server = uvicorn.Server(uvicorn.Config(create_code_app(problems), port=0, log_level="warning"))

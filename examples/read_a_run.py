@@ -1,8 +1,11 @@
 # A notebook-style script: run it in cells, or whole. It makes a run, reads it back and asks questions of it.
+# The numbers need two packages: pip install 'codeenv-rl[bench]'
 
 # %% A run of a scripted agent on ten problems, three episodes each
+import sys
 import tempfile
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 from codeenv import rollout
@@ -10,6 +13,8 @@ from codeenv.evaluation.behaviour import facts_of
 from codeenv.evaluation.records import load_run
 from codeenv.evaluation.summary import summarise
 
+if missing := [name for name in ("sacrebleu", "scipy") if find_spec(name) is None]:
+    sys.exit(f"{missing[0]} is missing; install it with: pip install 'codeenv-rl[bench]'")
 folder = Path(tempfile.mkdtemp()) / "run"
 rollout("codeenv/Procedural-v0", "ignores-feedback", episodes=30, limit=10, out=folder)
 

@@ -3,11 +3,16 @@
 pip install 'codeenv-rl[skyrl]' && python examples/skyrl_episode.py
 """
 
-import skyrl_gym
+import sys
 
-from codeenv import load_problems
-from codeenv.integrations.skyrl import dataset_rows
-from codeenv.submission import fence
+try:
+    import skyrl_gym
+
+    from codeenv import load_problems
+    from codeenv.integrations.skyrl import dataset_rows
+    from codeenv.submission import fence
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[skyrl]'")
 
 problem = load_problems("procedural", limit=1)[0]
 row = next(iter(dataset_rows([problem])))

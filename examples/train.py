@@ -1,13 +1,17 @@
 """Training from Python: RLEF in miniature, cut short. `codeenv demo` runs it at full size."""
 
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from codeenv import Judge
-from codeenv.agents.rlef.config import MINI
-from codeenv.agents.rlef.mini_run import MiniRun, MiniSettings
-from codeenv.agents.rlef.sft import SFTConfig
+try:
+    from codeenv import Judge
+    from codeenv.agents.rlef.config import MINI
+    from codeenv.agents.rlef.mini_run import MiniRun, MiniSettings
+    from codeenv.agents.rlef.sft import SFTConfig
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[agents,bench]'")
 
 settings = MiniSettings(sft=SFTConfig(steps=8), rlef=replace(MINI, iterations=2, episodes=16), evaluation_episodes=16)
 

@@ -5,14 +5,17 @@ pip install 'codeenv-rl[agents,trl]' && python examples/trl_grpo.py 2 runs/trl
 
 import sys
 
-import torch
-from trl import GRPOConfig
+try:
+    import torch
+    from trl import GRPOConfig
 
-from codeenv.agents.lm.chat_format import PlainFormat
-from codeenv.agents.lm.models import MiniShape, build_mini_policy
-from codeenv.agents.rlef.miniature import build_tokenizer, env_config
-from codeenv.integrations.trl import CodeRollout, TurnGRPOTrainer, episode_reward, prompt_dataset
-from codeenv.problems.procedural.mini import problem, sample_tasks
+    from codeenv.agents.lm.chat_format import PlainFormat
+    from codeenv.agents.lm.models import MiniShape, build_mini_policy
+    from codeenv.agents.rlef.miniature import build_tokenizer, env_config
+    from codeenv.integrations.trl import CodeRollout, TurnGRPOTrainer, episode_reward, prompt_dataset
+    from codeenv.problems.procedural.mini import problem, sample_tasks
+except ImportError as error:
+    sys.exit(f"{error.name or error} is missing; install it with: pip install 'codeenv-rl[agents,trl]'")
 
 
 def main(steps="2", folder="runs/trl"):

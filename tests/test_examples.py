@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
-SERVER = Path(__file__).parent / "rollout" / "chat_server.py"
+TESTS = Path(__file__).parent
+EXAMPLES = TESTS.parent / "examples"
+SERVER = TESTS / "rollout" / "chat_server.py"
 
 
 def run(arguments, folder, **extra):
@@ -59,3 +60,40 @@ def test_training_runs_from_python(tmp_path):
     pytest.importorskip("torch", reason="needs the extra agents")
     out = run([EXAMPLES / "train.py"], tmp_path)
     assert "after   true         solved" in out
+
+
+@pytest.mark.parametrize(
+    ("absent", "example", "arguments", "extra"),
+    [
+        ("openai", "chat_model.py", ["model", "http://127.0.0.1:9/v1"], "openai"),
+        ("scipy", "read_a_run.py", [], "bench"),
+        ("sacrebleu", "read_a_run.py", [], "bench"),
+        ("torch", "train.py", [], "agents,bench"),
+        ("trl", "trl_grpo.py", [], "agents,trl"),
+        ("skyrl_gym", "skyrl_episode.py", [], "skyrl"),
+        ("openenv", "openenv_episode.py", [], "openenv"),
+        ("inspect_ai", "inspect_task.py", [], "inspect"),
+        ("verifiers", "codeenv_verifiers.py", [], "verifiers"),
+    ],
+)
+def test_a_missing_package_is_one_sentence_with_the_command_that_installs_it(absent, example, arguments, extra, tmp_path):
+    command = [sys.executable, TESTS / "without_packages.py", absent, EXAMPLES / example, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert absent in done.stderr
+    assert done.stderr.endswith(f"install it with: pip install 'codeenv-rl[{extra}]'\n")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_the_chat_example_without_its_arguments_says_how_it_is_called(tmp_path):
+    done = subprocess.run([sys.executable, EXAMPLES / "chat_model.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (1, "usage: python chat_model.py MODEL BASE_URL [RUN_FOLDER]\n")
+
+
+@pytest.mark.parametrize(("absent", "agent", "extra"), [("openai", "chat", "openai"), ("torch", "hf", "agents")])
+def test_an_agent_whose_package_is_missing_is_refused_before_the_first_episode(absent, agent, extra, tmp_path):
+    (tmp_path / "run.py").write_text("from codeenv.cli import main\nraise SystemExit(main())\n")
+    command = [sys.executable, TESTS / "without_packages.py", absent, tmp_path / "run.py", "rollout", "--agent", agent]
+    done = subprocess.run([*command, "--agent-options", "model=m"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"needs the package '{absent}'; install it with: pip install 'codeenv-rl[{extra}]'" in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from codeenv.episode import EnvConfig
-from codeenv.errors import CodeenvError
+from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.evaluation.arms import check_arms, make_arm
 from codeenv.evaluation.intervals import (
     Estimate,
@@ -188,6 +189,9 @@ def run_bench(
         CodeenvError: if no arm is named, one is unknown or given twice, or the problems do not allow it.
         AgentError: if every episode of an arm fails.
     """
+    for package in ("sacrebleu", "scipy"):  # said before anything runs, not after the first arm
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError("the benchmark", package, "bench")
     if rollouts < 1:
         raise CodeenvError(f"rollouts is {rollouts}; use a whole number of at least 1")
     names = check_arms(arms)

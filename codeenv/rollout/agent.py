@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias, get_args, get_type_hints
 
-from codeenv.errors import CodeenvError
+from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.rollout.conversation import Conversation
 from codeenv.text import one_line
 
@@ -137,7 +137,11 @@ def load_agent(name: str, options: Mapping[str, str] | None = None) -> Agent:
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
             raise AgentError(f"agent {name!r}: there is no module {error.name!r} here or among the installed packages") from None
+        if name in AGENTS and error.name:
+            raise MissingExtraError(f"the agent {name!r}", error.name, "agents") from None
         raise AgentError(f"agent {name!r}: its module needs {error.name!r}, which is not installed") from None
+    except CodeenvError:
+        raise
     except (Exception, SystemExit) as error:
         raise AgentError(
             f"agent {name!r}: importing {module_name!r} failed: {one_line(f'{type(error).__name__}: {error}')}"
