@@ -97,11 +97,64 @@ def test_the_solve_rate_curriculum_prefers_problems_that_are_sometimes_solved() 
         (lambda: ProblemStream(problem_set("a", 1), weights={"b": 1}), "must have the same names"),
         (lambda: ProblemStream(problem_set("a", 1), weights={"a": 0}), "use a positive number"),
         (lambda: ProblemStream(problem_set("a", 1), curriculum="random"), "curriculum is 'random'"),
-        (lambda: ProblemStream(problem_set("a", 1)).restore({"seed": 1}), "the stream's seed is 0"),
-        (lambda: ProblemStream(problem_set("a", 1)).restore(ProblemStream(problem_set("a", 2)).state()), "the stream's sizes"),
+        (lambda: ProblemStream(problem_set("a", 1), weights={"a": float("inf")}), "use a positive number"),
+        (lambda: ProblemStream(problem_set("a", 1), ramp=0), "ramp is 0"),
+        (lambda: ProblemStream(problem_set("a", 1), seed=-1), "seed is -1"),
     ],
 )
 def test_a_wrong_setting_is_answered_with_a_sentence(make, sentence: str) -> None:
     with pytest.raises(ProblemError) as caught:
         make()
     assert sentence in str(caught.value)
+
+
+def two_sets(**settings: object) -> ProblemStream:
+    return ProblemStream({"a": problem_set("a", 3), "b": problem_set("b", 100)}, seed=2, weights={"a": 1, "b": 2}, **settings)
+
+
+STATES = {
+    "no object": (lambda state: [1], "the stream's state is [1]; it must be what state() returned"),
+    "nothing in it": (lambda state: {}, "the stream's state has no field 'seed'"),
+    "another seed": (lambda state: {**state, "seed": 1}, "the stream's seed is 2, but the state was made with 1"),
+    "another curriculum": (lambda state: {**state, "curriculum": "difficulty"}, "the stream's curriculum is 'none'"),
+    "other weights": (lambda state: {**state, "weights": {"a": 0.5, "b": 0.5}}, "the stream's weights is {'a': 0.3"),
+    "other names": (lambda state: {**state, "sets": {"b": [3, ""]}}, "the stream's sets are a, b, but the state is of b"),
+    "no sets": (lambda state: {**state, "sets": 5}, "but the state is of 5"),
+    "a set of another size": (
+        lambda state: {**state, "sets": {**state["sets"], "a": [4, state["sets"]["a"][1]]}},
+        "the state is of another set 'a': the stream's has 3 problems, not those that the state counts",
+    ),
+    "a set of other problems": (
+        lambda state: {**state, "sets": {**state["sets"], "b": [100, "0" * 16]}},
+        "the state is of another set 'b': the stream's has other problems",
+    ),
+    "counts of other sets": (lambda state: {**state, "drawn": {"a": 1}}, "field 'drawn' must hold a number for each of a, b"),
+    "a count that is a text": (
+        lambda state: {**state, "positions": {"a": "many", "b": 0}},
+        "field 'positions.a' is 'many'; it must be a count",
+    ),
+    "a count below 0": (lambda state: {**state, "drawn": {"a": -1, "b": 0}}, "field 'drawn.a' is -1"),
+    "a rate above 1": (lambda state: {**state, "solve_rates": {"a/1": 2}}, "field 'solve_rates' must hold a number from 0 to 1"),
+    "rates without ids": (lambda state: {**state, "solve_rates": [0.5]}, "field 'solve_rates' must hold"),
+}
+
+
+@pytest.mark.parametrize("case", STATES)
+def test_a_state_that_does_not_fit_is_refused_and_the_stream_stays_where_it_is(case: str) -> None:
+    change, sentence = STATES[case]
+    stream = two_sets()
+    stream.batch(5)
+    before = stream.state()
+    with pytest.raises(ProblemError) as caught:
+        stream.restore(change(json.loads(json.dumps(before))))
+    assert sentence in str(caught.value)
+    assert stream.state() == before
+
+
+@pytest.mark.parametrize("other", ["renamed", "shuffled", "one more"])
+def test_a_set_with_other_problems_of_the_same_name_is_noticed(other: str) -> None:
+    rows = list(problem_set("a", 50))
+    made = {"renamed": list(problem_set("c", 50)), "shuffled": rows[::-1], "one more": list(problem_set("a", 51))}[other]
+    state = ProblemStream({"a": problem_set("a", 50)}).state()
+    with pytest.raises(ProblemError, match="the state is of another set 'a'"):
+        ProblemStream({"a": ProblemSet(made, name="a")}).restore(state)

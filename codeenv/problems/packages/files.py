@@ -6,14 +6,21 @@ import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from codeenv.problems.problem import ProblemError
 
-__all__ = ["MAX_FILE_BYTES", "PackageFiles"]
+__all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_PACKAGE_BYTES", "PackageFiles"]
 
 MAX_FILE_BYTES = 256 * 1024 * 1024
 """Largest file of a package that is read."""
+
+MAX_PACKAGE_BYTES = 1 << 30
+"""Most bytes, unpacked, of the files that a problem is made of."""
+
+MAX_FILES = 100_000
+"""Most files of a package."""
 
 _DAMAGED = (OSError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error, EOFError, NotImplementedError, RuntimeError)
 """What reading a file or a zip raises if it is damaged, encrypted or packed in an unknown way."""
@@ -34,14 +41,19 @@ class PackageFiles:
         self._zip: zipfile.ZipFile | None = None
         self._prefix = ""
         if path.is_dir():
-            self.names = sorted(
-                file.relative_to(path).as_posix() for file in path.rglob("*") if not file.is_dir() and self._inside(file)
-            )
+            self.names = sorted(self._names_in_folder())
             if not (path / "problem.yaml").is_file():
                 raise ProblemError("it has no problem.yaml")
         else:
             self._open_zip()
         self._known = set(self.names)
+        if len(self.names) > MAX_FILES:
+            raise ProblemError(f"it has {len(self.names)} files; the limit is {MAX_FILES}")
+        total = sum(self._size(name) for name in self.names if name.startswith(_USED))
+        if total > MAX_PACKAGE_BYTES:
+            raise ProblemError(
+                f"its files are {total / 1048576:.0f} MB long unpacked; the limit is {MAX_PACKAGE_BYTES // 1048576} MB"
+            )
 
     def __contains__(self, name: str) -> bool:
         return name in self._known
@@ -92,10 +104,34 @@ class PackageFiles:
         self._prefix = manifests[0].removesuffix("problem.yaml")
         self.names = sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
 
+    def _names_in_folder(self) -> Iterator[str]:
+        """Yield the files of a folder; a link to another folder of the package stands for the files there."""
+        for file in self.path.rglob("*"):
+            name = file.relative_to(self.path).as_posix()
+            if not file.is_symlink():
+                if file.is_file():
+                    yield name
+            elif self._inside(file):
+                if file.is_file():
+                    yield name
+                else:
+                    target = file.resolve()
+                    yield from (
+                        f"{name}/{inner.relative_to(target).as_posix()}"
+                        for inner in target.rglob("*")
+                        if inner.is_file() and not inner.is_symlink()
+                    )
+
+    def _size(self, name: str) -> int:
+        if self._zip is not None:
+            return self._zip.getinfo(self._prefix + name).file_size
+        try:
+            return (self.path / name).stat().st_size
+        except OSError as error:
+            raise ProblemError(f"{name} cannot be read: {error}") from None
+
     def _inside(self, file: Path) -> bool:
-        """Whether it is a file of the package; a link that leaves the package is refused where its content would be used."""
-        if not file.is_symlink():
-            return file.is_file()
+        """Whether a link leads to a part of the package; one that leaves it is refused where its content would be used."""
         name = file.relative_to(self.path).as_posix()
         try:
             target = file.resolve()
@@ -105,9 +141,11 @@ class PackageFiles:
             return False
         if not target.is_relative_to(self.path.resolve()):
             if name.startswith(_USED):
-                raise ProblemError(f"{name} is a link to {str(target)!r}, outside the package")
+                raise ProblemError(f"{name} is a link to {str(target)!r}, outside the package; put what it leads to in its place")
             return False
-        return file.is_file()
+        if file.is_dir() and self.path.resolve().is_relative_to(target):
+            raise ProblemError(f"{name} is a link to a folder that it is in")
+        return file.is_file() or file.is_dir()
 
     def _check_size(self, name: str, size: int) -> None:
         if size > MAX_FILE_BYTES:

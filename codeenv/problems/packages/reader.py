@@ -75,6 +75,7 @@ def find_packages(root: Path) -> list[Path]:
     if root.is_file() or (root / "problem.yaml").is_file():
         return [root]
     folders = {file.parent for file in root.rglob("problem.yaml")}
+    folders |= {file.parent for file in root.glob("*/problem.yaml")}  # also where the folder is a link
     zips = {file for kind in ("*.zip", "*.kpp") for file in root.rglob(kind)}
     return sorted(folders | {file for file in zips if not any(folder in file.parents for folder in folders)})
 
