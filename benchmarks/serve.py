@@ -2,6 +2,7 @@
 
     python benchmarks/serve.py                     # 2,000 requests, 16 clients
     python benchmarks/serve.py --requests 200      # a smoke run
+    python benchmarks/serve.py --soak 40           # 40 minutes of mixed clients; does anything grow?
 
 The same programs, once through `Judge.judge`, once through `POST /run_code` and `POST /v1/judge` of a `codeenv serve` on
 loopback, with as many workers; CPU seconds of the service's process and of its workers, wall latency at the client.
@@ -19,14 +20,22 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
+import serve_soak
 import tyro
 
 from codeenv import Judge, Problem
 from codeenv.problems.problem import StdioTest
 
 
-def main(requests: int = 2000, clients: int = 16, workers: int = 2) -> None:
-    """Print the table."""
+def main(requests: int = 2000, clients: int = 16, workers: int = 2, soak: float = 0.0, seed: int = 0) -> int:
+    """Print the table.
+
+    Args:
+        soak: minutes of mixed clients instead, see `serve_soak`.
+        seed: of the soak's requests.
+    """
+    if soak:
+        return serve_soak.soak(soak, clients, workers, seed)
     programs = [f"print(int(input()) + {number})\n" for number in range(requests)]
     problem = Problem("bench/add", "", "stdio", public_tests=(StdioTest("1\n", "1\n"),))
     with Judge(workers=workers) as judge, ThreadPoolExecutor(workers) as threads:
@@ -57,6 +66,7 @@ def main(requests: int = 2000, clients: int = 16, workers: int = 2) -> None:
     print(f"{'':<18}{'CPU ms a request':>18}{'ratio':>8}{'p50 ms':>9}{'p99 ms':>9}")
     for name, cpu, median, late in rows:
         print(f"{name:<18}{cpu * 1e3:>18.2f}{cpu / direct:>8.2f}{median * 1e3:>9.1f}{late * 1e3:>9.1f}")
+    return 0
 
 
 def ask(client: httpx.Client, path: str, bodies: list[dict[str, object]], clients: int) -> tuple[float, float, float]:
@@ -82,4 +92,4 @@ def cpu_s(client: httpx.Client) -> float:
 
 
 if __name__ == "__main__":
-    tyro.cli(main)
+    sys.exit(tyro.cli(main))
