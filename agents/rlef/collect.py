@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.generation import Sampling, TurnSampler
+from codeenv.agents.lm.served import ServedPolicy, ServedSampler
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.stepcoder.completion import joined, with_beginning
 from codeenv.batch import EpisodeBatch
@@ -103,7 +104,7 @@ class Collection:
 
 
 def collect(
-    policy: PreTrainedModel,
+    policy: PreTrainedModel | ServedPolicy,
     chat: ChatFormat,
     problems: Sequence[Problem],
     judge: Judge,
@@ -118,6 +119,7 @@ def collect(
     """Play one episode on each problem.
 
     Args:
+        policy: what writes: a model in this process, or one on a server.
         independent: every turn begins a new conversation that holds the problem alone: independent attempts at the same
             budget, of which the first that passes the public tests is the answer.
         seeds: of each episode's own generator; `None` draws all tokens of a step from `generator`, which is faster.
@@ -131,7 +133,7 @@ def collect(
     openings = [[*shown, *chat.follow_up(text, stopped=True)] if shown else chat.opening(text) for text in texts]
     conversations = [_opened(opening) for opening in openings]
     streams = None if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
-    sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
+    sampler = _sampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
     while live := batch.live:
         wall, cpu = time.perf_counter(), time.process_time()
         sampler.respond(live)
@@ -147,7 +149,7 @@ def collect(
         if independent:
             for index in batch.live:
                 conversations[index] = _opened(openings[index])
-            sampler = TurnSampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
+            sampler = _sampler(policy, conversations, chat.stop_ids, sampling, generator, streams)
             continue
         for index in batch.live:
             seen = steps[index].observation
@@ -160,6 +162,10 @@ def collect(
             collection.places.append(place)
             collection.played.append(Played(episode, conversation, begins[place]))
     return collection
+
+
+def _sampler(policy: PreTrainedModel | ServedPolicy, *settings: Any) -> TurnSampler | ServedSampler:
+    return ServedSampler(policy, *settings) if isinstance(policy, ServedPolicy) else TurnSampler(policy, *settings)
 
 
 def _opened(ids: Sequence[int]) -> TokenConversation:

@@ -22,6 +22,7 @@ from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, s
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
+from codeenv.agents.rlef.serving import write_on_server
 from codeenv.agents.rlef.sft import train_supervised
 from codeenv.agents.rlef.tracking import open_boards
 from codeenv.agents.rlef.trainer import Metrics, TrainingStopped
@@ -38,6 +39,7 @@ _VALIDATION = 1_000_002
 _RECORDED = 64
 """Most episodes that are recorded with the trace head's predictions."""
 _BOARDS = ("tensorboard", "wandb", "wandb_project")
+_SERVER = ("server.url", "server.folder", "server.parallel", "server.timeout_s", "server.tolerance")
 
 
 def open_judge(config: TrainConfig) -> Judge:
@@ -143,6 +145,7 @@ class TrainingRun:
                 "choose a critic of the policy's family"
             )
         self.learner = build_learner(config, policy, critic, chat, judge, devices)
+        write_on_server(config, self.learner, folder)
         if checkpoint is not None:
             self.best = float(load_checkpoint(self.learner, checkpoint)["best"])
             say(f"resuming after iteration {self.learner.iteration}")
@@ -320,7 +323,7 @@ class TrainingRun:
 
 
 def _first_difference(old: Any, new: Any, name: str = "") -> str:
-    """Return the first setting in which two runs differ, as words; the number of iterations and of threads may differ.
+    """Return the first setting in which two runs differ, as words; numbers of iterations and threads may differ, and the server.
 
     A setting that the older run does not know had no effect then; it counts as equal.
     """
@@ -330,6 +333,6 @@ def _first_difference(old: Any, new: Any, name: str = "") -> str:
             if found:
                 return found
         return ""
-    if old == new or name in ("rlef.iterations", "threads", "workers", "keep", "checkpoint_every", *_BOARDS):
+    if old == new or name in ("rlef.iterations", "threads", "workers", "keep", "checkpoint_every", *_BOARDS, *_SERVER):
         return ""
     return f"{name} = {old!r}, not {new!r}"

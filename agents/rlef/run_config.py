@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from codeenv.agents.alignment.config import AlignmentConfig
+from codeenv.agents.lm.vllm_server import ServerConfig
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.sft import SFTConfig
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
@@ -101,6 +102,7 @@ class TrainConfig:
         trace_head: the auxiliary trace head; `mode: off`.
         mask: fine-grained token masks (StepCoder); `mode: off`.
         curriculum: episodes that begin behind a part of a known solution (StepCoder); `mode: off`.
+        server: a vLLM server that writes the responses; `url: ""` writes in this process.
         sft_steps: gradient steps of the miniature's supervised warm start; 0 for models that can already write programs.
         guards: when the run stops itself.
         checkpoint_every: iterations between checkpoints.
@@ -126,6 +128,7 @@ class TrainConfig:
     trace_head: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(mode="off"))
     mask: MaskConfig = field(default_factory=lambda: MaskConfig(mode="off"))
     curriculum: CurriculumConfig = field(default_factory=lambda: CurriculumConfig(mode="off"))
+    server: ServerConfig = field(default_factory=ServerConfig)
     sft_steps: int = 0
     guards: GuardConfig = field(default_factory=GuardConfig)
     checkpoint_every: int = 20

@@ -20,6 +20,7 @@ from transformers import PreTrainedModel
 
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, check_head, response_logprobs
+from codeenv.agents.lm.served import ServedPolicy
 from codeenv.agents.lm.writer import Writer
 from codeenv.agents.rlef.advantage import gae, mean_log_ratio, normalised, rewards_to_go, shaped_rewards
 from codeenv.agents.rlef.ahead import Ahead
@@ -109,7 +110,8 @@ class Learner:
         self.completion = completion
         self._seed = seed
         self._begun: Metrics = {}
-        self._writer = None if config.sampling_dtype == "same" or self.devices.casts else Writer(config.sampling_dtype)
+        own = None if config.sampling_dtype == "same" or self.devices.casts else Writer(config.sampling_dtype)
+        self._writer: Writer | ServedPolicy | None = own
         self._ahead: Ahead | None = None
         self._behind: list[dict[str, Any]] = []
         self.chat = chat
@@ -180,9 +182,11 @@ class Learner:
         return found
 
     def close(self) -> None:
-        """Stop playing ahead."""
+        """Stop playing ahead, and leave the server."""
         if self._ahead is not None:
             self._ahead.close()
+        if isinstance(self._writer, ServedPolicy):
+            self._writer.close()
 
     def play(self, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int) -> Collection:
         """Play one episode on each problem, this process its share of them, and return those of all.
@@ -194,13 +198,17 @@ class Learner:
             self._ahead.wait()  # one collection at a time has the judge
         return self.devices.gather(self._play_share(self._model(), problems, judge, generator, number))
 
-    def _model(self) -> PreTrainedModel:
-        """Return the policy as the model that writes."""
+    def write_on(self, server: ServedPolicy) -> None:
+        """Let a server write the responses from now on, with the weights that the policy has before each collection."""
+        self._writer = server
+
+    def _model(self) -> Any:
+        """Return the policy as what writes: a model, or one on a server."""
         model = self.devices.sampler(self.policy)
         return model if self._writer is None else self._writer.refreshed(model)
 
     def _play_share(
-        self, model: PreTrainedModel, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int
+        self, model: Any, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int
     ) -> Collection:
         """Play this process's share of the episodes."""
         own = self.devices.own(range(len(problems)))
