@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from codeenv.agents.demonstrations import load_demonstrations
 from codeenv.agents.lm.fetch import resolve_model
@@ -65,6 +67,8 @@ class HuggingFaceAgent:
         if model_object is None or tokenizer is None:
             if not model:
                 raise CodeenvError("the hf agent needs a model; give a folder or a hub name as --agent-options model=NAME")
+            if not sys.stderr.isatty():  # quiet in a pipe
+                logging.disable_progress_bar()
             try:
                 path = Path(model)
                 place, gguf = (

@@ -1,6 +1,7 @@
 """The HTML report, in a real browser where it matters."""
 
 import re
+from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
@@ -72,8 +73,9 @@ def test_the_table_filters_sorts_and_opens_by_keyboard(page, browser):
     browser.press("Enter")
     browser.wait("document.querySelector('#episode h1')")
     assert browser.evaluate("document.querySelector('#episode h1').textContent") == ids[1]
+    assert browser.evaluate("document.activeElement.textContent") == ids[1], "the focus is not where the new content begins"
     browser.press("Escape")
-    browser.wait("!document.getElementById('episodes').hidden")
+    browser.wait("document.activeElement.id === 'grid'")
 
 
 @in_browser
@@ -160,6 +162,23 @@ def test_light_and_dark_switch_by_key(page, browser):
     assert browser.evaluate("getComputedStyle(document.documentElement).backgroundColor") != light
 
 
+FAINT_TEXTS = Path(__file__).with_name("contrast.js").read_text()
+
+
+@in_browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_text_stands_out_from_its_ground(page, browser, theme):
+    browser.open(f"{page.as_uri()}?theme={theme}")
+    assert browser.evaluate(FAINT_TEXTS) == []
+    browser.evaluate("location.hash = '#/episodes'")
+    browser.wait("document.querySelectorAll('.row .pip').length > 20")
+    assert browser.evaluate(FAINT_TEXTS) == []
+    browser.evaluate("table.select(table.shown.findIndex((row) => row.verdicts.length > 1)), table.open()")
+    browser.wait("document.querySelector('#episode .code .add')")
+    assert browser.evaluate(FAINT_TEXTS) == []
+    assert browser.evaluate("getComputedStyle(document.documentElement).colorScheme") == theme
+
+
 @in_browser
 def test_every_control_has_a_name_and_ids_are_unique(page, browser):
     browser.open(page.as_uri() + "#/episodes")
@@ -168,6 +187,11 @@ def test_every_control_has_a_name_and_ids_are_unique(page, browser):
         "!(e.textContent.trim() || e.getAttribute('aria-label') || e.labels?.length)).map((e) => e.outerHTML)"
     )
     assert unnamed == []
+    marks = browser.evaluate(
+        "[...document.querySelectorAll('.row .pip, .row .dotmark')].map((e) => e.getAttribute('aria-label'))"
+    )
+    assert len(marks) > 20
+    assert all(marks)
     ids = browser.evaluate("[...document.querySelectorAll('[id]')].map((e) => e.id)")
     assert len(ids) == len(set(ids))
 

@@ -11,6 +11,7 @@ const episodePage = {
     this.current = { row, episode };
     this.render();
     scrollTo(0, 0);
+    page.querySelector("h1").focus({ preventScroll: true });
   },
   render() {
     const { row, episode } = this.current, problem = episode.problem;
@@ -18,7 +19,7 @@ const episodePage = {
     const page = document.getElementById("episode");
     page.replaceChildren(
       node("div", { class: "ephead" },
-        node("h1", {}, row.id), node("span", { class: "badge v-" + (row.solved ? "accepted" : "runtime_error") }, row.solved ? "solved" : "not solved"),
+        node("h1", { tabindex: "-1" }, row.id), node("span", { class: "badge v-" + (row.solved ? "accepted" : "runtime_error") }, row.solved ? "solved" : "not solved"),
         node("span", { class: "steps" },
           node("button", { type: "button", disabled: this.neighbour(-1) === null, onclick: () => this.go(-1) }, "← previous"),
           node("button", { type: "button", disabled: this.neighbour(1) === null, onclick: () => this.go(1) }, "next →"),
@@ -41,7 +42,7 @@ const episodePage = {
           [
             results.length > 0 && `public ${passed} of ${results.length} passed`,
             turn.private && `private ${plain(turn.private.verdict)}, ${(turn.private.passed_fraction * 100).toFixed(0)} % passed`,
-            rewards.length > 0 && "reward " + rewards.map(([name, value]) => `${value > 0 ? "+" : ""}${value} (${name})`).join(", "),
+            rewards.length > 0 && "reward " + rewards.map(([name, value]) => `${value > 0 ? "+" : ""}${value} (${name === "solved" && value <= 0 ? "not solved" : name})`).join(", "),
           ].filter(Boolean).join(" · "))),
       this.codePart(turn, before, i));
     if (results.length) section.append(this.testsPart(turn, before));
@@ -124,9 +125,9 @@ function extrasParts(extras) {
     (pieces ?? tokens).slice(0, 4000).forEach((piece, i) => {
       const chance = logprobs?.[i] !== undefined ? Math.exp(logprobs[i]) : null, on = !mask || mask[i];
       const title = [tokens ? "id " + tokens[i] : "", chance === null ? "" : `probability ${chance.toFixed(3)}, log ${logprobs[i].toFixed(3)}`, on ? "trained" : "masked"].filter(Boolean).join(", ");
-      view.append(node("span", { class: on ? "" : "off", title, style: on && chance !== null ? `background:color-mix(in srgb, var(--c1) ${Math.round((1 - chance) * 70)}%, transparent)` : null }, pieces ? piece : String(piece) + " "));
+      view.append(node("span", { class: on ? "" : "off", title, style: on && chance !== null ? `background:color-mix(in srgb, var(--c1) ${Math.round((1 - chance) * 50)}%, transparent)` : null }, pieces ? piece : String(piece) + " "));
     });
-    parts.push(part(`Tokens (${(tokens ?? pieces).length}; the darker, the less likely; hatched is masked)`, view));
+    parts.push(part(`Tokens (${(tokens ?? pieces).length}; the stronger the colour, the less likely; hatched is masked)`, view));
   }
   if (Object.keys(rest).length) parts.push(node("details", { style: "margin:0;border:0;border-top:1px solid var(--rule);border-radius:0" }, node("summary", {}, "What the agent recorded"), node("pre", { class: "wrap" }, JSON.stringify(rest, null, 2))));
   return parts;

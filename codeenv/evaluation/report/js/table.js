@@ -10,7 +10,7 @@ const table = {
     ["Outcome", (r) => r.solved * 2 + r.public, (r) => outcome(r)],
     ["Reward", (r) => r.reward, (r) => (r.reward > 0 ? "+" : "") + r.reward],
     ["Difficulty", (r) => r.difficulty ?? -1, (r) => (r.difficulty === null || r.difficulty === undefined ? "–" : r.difficulty.toFixed(2))],
-    ["In the runs", (r) => r.group.reduce((sum, o) => sum + o.solved, 0), (r) => r.group.map((o) => node("span", { class: "dotmark" + (o.solved ? " yes" : ""), title: store.index.runs[o.run] + (o.solved ? ": solved" : ": not solved") }))],
+    ["In the runs", (r) => r.group.reduce((sum, o) => sum + o.solved, 0), (r) => r.group.map((o) => sign("dotmark" + (o.solved ? " yes" : ""), store.index.runs[o.run] + (o.solved ? ": solved" : ": not solved")))],
   ],
   start() {
     const runs = document.getElementById("f-run");
@@ -52,7 +52,6 @@ const table = {
     document.querySelectorAll("#grid-head > span").forEach((span, i) => {
       const state = i === column ? (this.down ? "descending" : "ascending") : "none";
       span.setAttribute("aria-sort", state);
-      if (span.firstChild && span.firstChild.setAttribute) span.firstChild.setAttribute("aria-sort", state);
     });
     this.filter();
   },
@@ -93,8 +92,10 @@ const table = {
 };
 function pip(code) {
   const name = store.verdict(code);
-  return node("span", { class: "pip v-" + name, title: plain(name) }, code === "a" ? "✓" : code);
+  return sign("pip v-" + name, plain(name), code === "a" ? "✓" : code);
 }
+// A mark that says in words what it shows, also to those who hear the page.
+const sign = (className, words, ...content) => node("span", { class: className, role: "img", "aria-label": words, title: words }, ...content);
 function outcome(row) {
   if (row.solved) return node("span", { class: "good" }, "solved" + (row.verdicts.length > 1 ? " in turn " + row.verdicts.length : ""));
   return node("span", { class: row.public ? "bad" : "" }, row.public ? "private tests failed" : "not solved");
