@@ -22,7 +22,7 @@ from codeenv.agents.rlef.run_config import TrainConfig, read_config
 from codeenv.agents.stepcoder.completion import Completion, joined, with_beginning
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.stepcoder.mask import MaskConfig
-from codeenv.agents.stepcoder.masking import Masking
+from codeenv.agents.stepcoder.masking import Coverage, Masking
 from codeenv.agents.trace_head.labels import RunLabels, Variable
 from codeenv.agents.trace_head.positions import TurnLabels
 from codeenv.agents.trace_head.static import StaticBaseline
@@ -121,6 +121,21 @@ def test_masks_are_those_of_the_lines_that_the_response_wrote(judge: Judge) -> N
     kept = Masking(MaskConfig(mode="coverage")).weights([one], chat, judge).tolist()
     dropped = "".join(character for character, weight in zip(said, kept, strict=False) if not weight)
     assert dropped.strip() == "return 7"  # the only line that no test ran
+
+
+def test_a_program_is_run_once_on_an_input_for_its_coverage(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    run = judge.judge_many
+    monkeypatch.setattr(judge, "judge_many", lambda requests: asked.append(len(requests)) or run(requests))
+    coverage = Coverage(judge)
+    first = coverage.lines([(PROBLEM, SOLUTION), (PROBLEM, SOLUTION), (PROBLEM, "def f(x):\n    return 0")])
+    assert first[0] == first[1] != first[2] == frozenset({1, 2})
+    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
+    assert asked == [2 * len(PROBLEM.public_tests), 0]
+    coverage.keep = 0
+    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
+    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
+    assert asked[2:] == [0, len(PROBLEM.public_tests)]
 
 
 def test_a_mutated_copy_differs_in_one_place_and_counts_as_failed() -> None:
