@@ -6,10 +6,13 @@ of the problem; what the language's runtime itself takes to start is added (`cod
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol, TypeAlias
 
+from codeenv.judge.blame import FAULT_OF_TALK, Answer
+from codeenv.judge.controls import Controls
 from codeenv.judge.jobs import compared
 from codeenv.judge.outcomes import Outcome
 from codeenv.judge.passes import Passes
@@ -20,7 +23,7 @@ from codeenv.judge.verdict import Report, TestResult, Verdict, combined_verdict
 from codeenv.problems.problem import Checker, Problem
 from codeenv.sandbox.foreign import Foreign
 from codeenv.sandbox.toolchains import source_name, toolchain
-from codeenv.sandbox.units import WorkerLost
+from codeenv.sandbox.units import Unit, WorkerLost
 
 __all__ = ["ForeignJudge", "foreign"]
 
@@ -59,6 +62,7 @@ class ForeignJudge:
         self._workers = workers
         self._check = check_by_program
         self._sandbox = Foreign(level, workers)
+        self._controls = Controls()
         self._validators: dict[tuple[Checker, float], Validator] = {}
 
     @property
@@ -101,7 +105,7 @@ class ForeignJudge:
             unit = prepared.unit("stdio", compiled.artifact, tuple(test.data for test in prepared.tests), flags=flags)
             if problem.checker.kind == "interactor" or problem.checker.passes > 1:
                 passes = Passes(self._sandbox, problem.language, unit, self._validator(prepared), problem.checker)
-                return self._by_passes(prepared, passes)
+                return self._by_passes(prepared, passes, request.source)
             runs = self._sandbox.run(problem.language, unit)
         except WorkerLost as lost:
             return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice")
@@ -115,16 +119,21 @@ class ForeignJudge:
             return self._made(problem, Verdict.JUDGE_ERROR, (), f"{lost}, twice, while the checker program ran")
         return self._made(problem, combined_verdict(results), tuple(results), "")
 
-    def validate(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]:
-        """Ask the problem's output validator about outputs.
+    def validate(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[Answer]:
+        """Ask the problem's output validator about outputs, up to the first that takes too long.
 
         Raises:
             SandboxError: its language cannot be had here.
             WorkerLost: twice in a row.
         """
         validator = self._validator(prepared)
-        found = [validator.check(str(test.shown_input), str(test.expected), outcome.value) for test, outcome in pairs]
-        return [(judgement.verdict, judgement.error) for judgement in found]
+        answers: list[Answer] = []
+        for test, outcome in pairs:
+            said = validator.check(str(test.shown_input), str(test.expected), outcome.value)
+            answers.append(Answer(said.verdict, said.error, said.slow))
+            if said.slow:
+                break
+        return answers
 
     def _validator(self, prepared: Prepared) -> Validator:
         key = (prepared.checker, prepared.problem.limits.time_limit_s)
@@ -136,12 +145,23 @@ class ForeignJudge:
             self._validators[key] = found
         return found
 
-    def _by_passes(self, prepared: Prepared, passes: Passes) -> Report:
+    def _by_passes(self, prepared: Prepared, passes: Passes, source: str) -> Report:
+        known = prepared.problem.correct_solutions[:1]
+        correct = None if not known else functools.partial(self._unit_of, prepared, known[0])
         results = []
         for test in prepared.tests:
             outcome, verdict, error = passes.run(test)
+            failed = verdict is Verdict.JUDGE_ERROR and not passes.validator.failure
+            if failed and known != (source,) and self._controls.works(passes, test, correct):
+                verdict, error = Verdict.WRONG_ANSWER, FAULT_OF_TALK
             results.append(outcome.result(test.index, test.public, verdict, error))
         return self._made(prepared.problem, combined_verdict(results), tuple(results), "")
+
+    def _unit_of(self, prepared: Prepared, source: str) -> Unit:
+        language = prepared.problem.language
+        compiled = self._sandbox.compile(language, {source_name(language, source): source.encode("utf-8")})
+        data = tuple(test.data for test in prepared.tests)
+        return prepared.unit("stdio", compiled.artifact, data, flags=program_name(language, source))
 
     def _compared(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[TestResult]:
         asked: dict[int, tuple[Verdict, str]] = {}

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from codeenv.errors import CodeenvError
+from codeenv.judge import blame
+from codeenv.judge.blame import Answer, Blame
 from codeenv.judge.cache import ExecutionCache
 from codeenv.judge.foreign import ForeignJudge, foreign
 from codeenv.judge.jobs import BatchJob, Job, SingleJob, report_from
@@ -23,6 +25,7 @@ from codeenv.judge.outcomes import Outcome, call_outcome
 from codeenv.judge.prepared import Preparations, Prepared, PreparedTest, Which, call_input
 from codeenv.judge.tracing import Tracer, checked_mode
 from codeenv.judge.verdict import Report, Verdict
+from codeenv.problems.packages.wrapped import wrapped_checker
 from codeenv.problems.problem import Problem
 from codeenv.sandbox.levels import open_pool
 from codeenv.sandbox.pool import Pool
@@ -34,6 +37,7 @@ MAX_SOURCE_BYTES = 1 << 20
 """Longest submission in bytes of UTF-8; a longer one does not compile."""
 
 _CHUNK = 64
+_ASKED = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ class Judge:
         self._pool, self.isolation_level = _opened(sandbox, workers, options)
         self._tracer = Tracer(lambda: _opened(sandbox, 1, {**options, "tracing": True})[0])
         self.cache = cache
+        self._blame = Blame()
         self._foreign = ForeignJudge(self.isolation_level, workers, self.check_by_program)
         self._prepared = Preparations()
         self._stats = JudgeStats()
@@ -259,14 +264,27 @@ class Judge:
             job.finish(runs)
 
     def check_by_program(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]:
-        """Ask the problem's checker program about outputs: `check(input, output, expected)` returns whether the output is right.
+        """Ask the problem's checker program or validator about outputs, and settle whose failure it is if it fails.
 
         Raises:
             WorkerLost: twice in a row.
         """
-        if prepared.checker.kind == "validator":
+        return self._blame.settle(prepared, pairs, self._asked)
+
+    def _asked(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[Answer]:
+        """Ask about a few outputs at a time, so that a checker that takes too long is not asked about all."""
+        checker = prepared.checker
+        if checker.kind == "validator" and (checker.language != "python" or self.isolation_level == "namespaces"):
             return self._foreign.validate(prepared, pairs)
-        source = (prepared.checker.program or "").encode("utf-8", "replace")
+        program = checker.program if checker.kind == "program" else wrapped_checker(checker)
+        answers: list[Answer] = []
+        while len(answers) < len(pairs) and not any(answer.slow for answer in answers):
+            answers += self._by_program(prepared, program or "", pairs[len(answers) : len(answers) + (_ASKED if answers else 1)])
+        return answers
+
+    def _by_program(self, prepared: Prepared, program: str, pairs: list[tuple[PreparedTest, Outcome]]) -> list[Answer]:
+        """Run a checker program: `check(input, output, expected)` returns whether the output is right."""
+        source = program.encode("utf-8", "replace")
         data = []
         for test, outcome in pairs:
             output = outcome.value
@@ -274,21 +292,22 @@ class Judge:
                 output = output.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
             data.append(call_input((test.shown_input, output, test.expected)))
         limits = prepared.problem.limits
-        unit = Unit("call", source, "check", tuple(data), (), b"", max(10.0, limits.time_limit_s), 1 << 30, 1 << 20)
+        unit = Unit("call", source, "check", tuple(data), (), b"", max(blame.LEAST_S, limits.time_limit_s), 1 << 30, 1 << 20)
         try:
             runs = self._pool.run([unit])[0]
         except WorkerLost:
             runs = self._pool.run([unit])[0]
-        verdicts = []
+        answers = []
         for run in runs:
-            answer = call_outcome(run, unit)
-            if answer.verdict is not None or type(answer.value) is not bool:
-                reason = answer.error or f"it returned {answer.output}, not True or False"
-                verdicts.append((Verdict.JUDGE_ERROR, f"the problem's checker program failed: {reason}"))
+            found = call_outcome(run, unit)
+            if found.verdict is not None or type(found.value) is not bool:
+                reason = found.error or f"it returned {found.output}, not True or False"
+                slow = found.verdict is Verdict.TIME_LIMIT
+                answers.append(Answer(Verdict.JUDGE_ERROR, f"the problem's checker program failed: {reason}", slow))
             else:
-                verdicts.append((Verdict.ACCEPTED if answer.value else Verdict.WRONG_ANSWER, ""))
-        missing = (Verdict.JUDGE_ERROR, f"the problem's checker program failed: {call_outcome(runs[0], unit).error}")
-        return verdicts + [missing] * (len(pairs) - len(verdicts))
+                answers.append(Answer(Verdict.ACCEPTED if found.value else Verdict.WRONG_ANSWER))
+        missing = Answer(Verdict.JUDGE_ERROR, f"the problem's checker program failed: {call_outcome(runs[0], unit).error}")
+        return answers + [missing] * (len(pairs) - len(answers))
 
 
 def _opened(sandbox: str, workers: int, options: dict[str, Any]) -> tuple[Pool, str]:

@@ -18,9 +18,9 @@ from codeenv.sandbox.inside.native import CRASH_DELAY_S
 from codeenv.sandbox.toolchains import toolchain
 from codeenv.sandbox.units import SIGNALLED, Kind, Unit, WorkerLost
 
-__all__ = ["Passes"]
+__all__ = ["NOTHING", "Passes"]
 
-_NOTHING = marshal.dumps(({}, b""), 2)
+NOTHING = marshal.dumps(({}, b""), 2)
 _NEXT = "feedback/nextpass.in"
 
 
@@ -75,7 +75,7 @@ class Passes:
 
     def _conversation(self, given: str, expected: str, feedback: Mapping[str, bytes]) -> tuple[Outcome, Judgement]:
         """Let the two programs talk; if both fail, the one that ended first decides."""
-        unit = _with_test(self.unit, "piped", _NOTHING)
+        unit = _with_test(self.unit, "piped", NOTHING)
         judging = self.validator.unit("piped", given, expected, "", feedback)
         run, other = self.sandbox.interact(self.language, unit, self.validator.language, judging)
         outcome = foreign_outcome(run, unit, toolchain(self.language))

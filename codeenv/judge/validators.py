@@ -12,13 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
+from codeenv.judge import blame
 from codeenv.judge.outcomes import ERROR_CHARACTERS, bounded, signal_name
 from codeenv.judge.verdict import Verdict
 from codeenv.problems.languages import LANGUAGES
 from codeenv.problems.problem import Checker
 from codeenv.sandbox.foreign import Foreign
 from codeenv.sandbox.toolchains import source_name
-from codeenv.sandbox.units import EXITED, SIGNALLED, Kind, Run, Unit
+from codeenv.sandbox.units import CPU_LIMIT, EXITED, IDLE_LIMIT, SIGNALLED, Kind, Run, Unit
 
 __all__ = ["Judgement", "Validator", "judgement", "program_name"]
 
@@ -38,12 +39,14 @@ class Judgement:
         error: the message for the team, or why the validator failed.
         feedback: the files of its feedback folder.
         ended: when it ended, on the machine's monotonic clock.
+        slow: whether it failed by taking too long.
     """
 
     verdict: Verdict
     error: str = ""
     feedback: Mapping[str, bytes] = field(default_factory=dict)
     ended: float = 0.0
+    slow: bool = False
 
     @property
     def next_input(self) -> bytes | None:
@@ -62,7 +65,7 @@ class Validator:
     def __init__(self, sandbox: Foreign, checker: Checker, time_limit_s: float) -> None:
         self.language = checker.language
         self._sandbox = sandbox
-        self._time_s = max(20.0, 4 * time_limit_s)
+        self._time_s = max(blame.LEAST_S, 2 * time_limit_s)
         source = checker.program or ""
         name = source_name(checker.language, source)
         suffixes = LANGUAGES[checker.language].suffixes
@@ -78,7 +81,7 @@ class Validator:
 
     def unit(self, kind: Kind, given: str, expected: str, output: str, feedback: Mapping[str, bytes]) -> Unit:
         """Return the unit of work that judges an output, or plays the judge's side of a conversation."""
-        files = {"judge.in": _bytes(given), "judge.ans": _bytes(expected), **self._beside, **feedback}
+        files = {**self._beside, "judge.in": _bytes(given), "judge.ans": _bytes(expected), **feedback}
         bundle = marshal.dumps((files, _bytes(output)), 2)
         return Unit(kind, self._artifact, "\n".join(self._words), (bundle,), time_s=self._time_s, memory=_MEMORY, output=_OUTPUT)
 
@@ -109,7 +112,7 @@ def judgement(run: Run) -> Judgement:
     how = f"signal {signal_name(run.code)}" if run.reason == SIGNALLED else how
     said = _text(run.stderr)
     reason = f"the problem's validator ended with {how}, not 42 or 43: {said}".rstrip(": ")
-    return Judgement(Verdict.JUDGE_ERROR, reason, feedback, ended)
+    return Judgement(Verdict.JUDGE_ERROR, reason, feedback, ended, slow=run.reason in (CPU_LIMIT, IDLE_LIMIT))
 
 
 def left_by(run: Run) -> tuple[float, dict[str, bytes]]:

@@ -198,8 +198,8 @@ class Checker:
         if any(len(pair) != 2 for pair in self.files):
             raise ProblemError("checker files must be pairs of a name and a text")
         for name, _ in self.files:
-            if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-                raise ProblemError(f"checker files: the name {name!r} must be letters, digits, dots and dashes")
+            if not all(re.fullmatch(r"[\w+-][\w.+-]*", part) for part in name.split("/")):
+                raise ProblemError(f"checker files: the name {name!r} must be letters, digits, dots, dashes, and / for folders")
         if any("\n" in flag for flag in self.flags):
             raise ProblemError("checker flags must not hold line ends")
         if not _is_int(self.passes) or not 1 <= self.passes <= 100:

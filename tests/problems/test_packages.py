@@ -8,6 +8,7 @@ import pytest
 from codeenv.problems import ProblemError, StdioTest, load
 from codeenv.problems.packages import read_package, score
 from codeenv.problems.packages.statement import html_to_text, latex_to_text
+from codeenv.problems.packages.wrapped import wrapped_checker
 
 LEGACY = {
     "problem.yaml": "name: Double: it\nsource: School\nlicense: cc by\ntype: scoring\nlimits:\n  memory: 512\n",
@@ -129,7 +130,8 @@ def test_validator_flags_choose_the_comparison(
 
 def check_function(path: Path):
     namespace: dict = {}
-    exec(load(path)[0].checker.program, namespace)
+    checker = load(path)[0].checker
+    exec(checker.program if checker.kind == "program" else wrapped_checker(checker), namespace)
     return namespace["check"]
 
 
