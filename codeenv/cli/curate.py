@@ -23,7 +23,7 @@ __all__ = ["Generate", "Overlaps", "generate", "overlaps"]
 class Generate:
     """Make private tests from the first correct solution: codeenv problems generate humaneval HumanEval/0 --out more.jsonl
 
-    Call problems with a correct solution and a call test only; others of a collection are said and left as they are.
+    Problems with a correct solution and a test that has an input; others of a collection are said and left as they are.
 
     Attributes:
         path: a data set's name, NAME:PATH, a JSONL or JSON file, or a problem package.

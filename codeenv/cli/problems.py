@@ -17,7 +17,7 @@ from rich.table import Table
 from codeenv.cli.choice import ALL, Choice, Json
 from codeenv.cli.curate import Generate, Overlaps, generate, overlaps
 from codeenv.cli.progress import Bar
-from codeenv.curation.validate import Validation, repair, validate
+from codeenv.curation.validate import Validation, mend, validate
 from codeenv.judge import Judge
 from codeenv.problems import CallTest, Problem, StdioTest, sources
 from codeenv.problems.jsonl import write_jsonl
@@ -191,7 +191,7 @@ def _validate(command: Validate) -> int:
             kinds.update({finding.kind for finding in result.findings})
             _print_result(result, command.as_json)
             if command.fix:
-                repaired = repair(result)
+                repaired = mend(result, judge, command.solutions)
                 if repaired is not None:
                     mended.append(repaired)
                 else:

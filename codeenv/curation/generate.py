@@ -16,14 +16,19 @@ from typing import Any
 
 from codeenv.curation.coverage import line_coverage
 from codeenv.curation.findings import test_key
+from codeenv.curation.inputs import Shapes
 from codeenv.curation.mutants import mutants
 from codeenv.curation.second_run import reseeded
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest, Report, Verdict
+from codeenv.judge.outcomes import OUTPUT_CHARACTERS
 from codeenv.problems.plain import PlainDataError, to_json
-from codeenv.problems.problem import CallTest, Problem
+from codeenv.problems.problem import CallTest, Checker, Problem, StdioTest
 
 __all__ = ["GeneratedTests", "generate_tests", "vary"]
+
+_LONGEST = 4000
+_SOLUTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +38,15 @@ class GeneratedTests:
     Attributes:
         problem: the problem with the new private tests, tagged `generated-tests`.
         tests: the new tests.
-        tried: inputs that were tried; the rest raised, repeated, were not deterministic or not plain data.
+        tried: inputs that were tried; the rest raised, repeated, were not deterministic, not plain data, or had solutions differ.
         mutants: mutants of the reference that differ from it by one change and run.
         killed_before, killed_after: how many of them the old tests, and all tests, reject.
-        coverage_before, coverage_after: share of the reference's lines that the old call tests, and all, run; `None` if the
-            entry point is no plain function.
+        coverage_before, coverage_after: share of the reference's lines that the old tests, and all, run; `None` if it cannot be
+            measured, see `line_coverage`.
     """
 
     problem: Problem
-    tests: tuple[CallTest, ...]
+    tests: tuple[CallTest | StdioTest, ...]
     tried: int
     mutants: int
     killed_before: int
@@ -51,45 +56,37 @@ class GeneratedTests:
 
 
 def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 0, mutant_limit: int = 20) -> GeneratedTests:
-    """Generate private tests for a call problem from its first correct solution.
+    """Generate private tests from the first correct solution.
 
     Args:
-        problem: a problem in mode `call` with a correct solution and at least one call test, whose arguments show the types.
-        judge: runs the reference and the mutants.
+        problem: a problem with a correct solution and at least one test with an input: a call test, whose arguments show the
+            types, or a test of a program, whose input shows the layout. Further correct solutions must agree on a new test.
+        judge: runs the solutions and the mutants.
         count: most new tests.
         seed: of the inputs.
         mutant_limit: most mutants that measure the tests.
 
     Raises:
-        CodeenvError: if the problem has no reference or no call test.
+        CodeenvError: if the problem has no reference or no such test, or is a conversation.
     """
-    known = [test for test in problem.tests("all") if isinstance(test, CallTest)]
-    if problem.mode != "call" or not known or not problem.correct_solutions:
+    known = [test for test in problem.tests("all") if isinstance(test, (CallTest, StdioTest))]
+    if not known or not problem.correct_solutions:
         raise CodeenvError(
-            f"problem {problem.id!r}: tests are generated for call problems with a correct solution and at least one call test"
+            f"problem {problem.id!r}: tests are generated for problems with a correct solution and at least one test "
+            "that has an input; test code alone shows none"
         )
+    if problem.checker.kind == "interactor" or problem.checker.passes > 1:
+        raise CodeenvError(f"problem {problem.id!r}: tests are not generated for conversations and several passes")
     random = Random(f"{seed} {problem.id}")
     reference = problem.correct_solutions[0]
-    seen = {test_key(test) for test in known}
-    candidates: list[CallTest] = []
-    for _ in range(count * 6):
-        example = random.choice(known)
-        test = CallTest(tuple(vary(copy.deepcopy(argument), random) for argument in example.args), dict(example.kwargs))
-        try:
-            key = test_key(test)
-            to_json(list(test.args))
-        except (PlainDataError, TypeError):
-            continue
-        if key not in seen and len(key) < 4000:
-            seen.add(key)
-            candidates.append(test)
-    tests = _answered(problem, candidates, reference, judge)[:count]
+    candidates = _candidates(known, random, count * 6)
+    tests = _agreed(problem, _answered(problem, candidates, reference, judge), judge)[:count]
     more = replace(
         problem,
         private_tests=(*problem.private_tests, *tests),
         tags=tuple(dict.fromkeys((*problem.tags, "generated-tests"))) if tests else problem.tags,
     )
-    changed = mutants(reference, mutant_limit)
+    changed = mutants(reference, mutant_limit) if problem.language == "python" else []
     return GeneratedTests(
         more,
         tuple(tests),
@@ -100,6 +97,28 @@ def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 
         coverage_before=line_coverage(problem, reference, judge),
         coverage_after=line_coverage(more, reference, judge),
     )
+
+
+def _candidates(known: Sequence[CallTest | StdioTest], random: Random, count: int) -> list[CallTest | StdioTest]:
+    """Return different inputs that are like the known ones, without results."""
+    shapes = Shapes([test.input for test in known if isinstance(test, StdioTest)])
+    seen = {test_key(test) for test in known}
+    candidates: list[CallTest | StdioTest] = []
+    for _ in range(count):
+        example = random.choice(known)
+        test: CallTest | StdioTest
+        if isinstance(example, StdioTest):
+            test = StdioTest(shapes.vary(random), "")
+        else:
+            test = CallTest(tuple(vary(copy.deepcopy(argument), random) for argument in example.args), dict(example.kwargs))
+        try:
+            key = test_key(test)
+        except (PlainDataError, TypeError):
+            continue
+        if key not in seen and len(key) < _LONGEST:
+            seen.add(key)
+            candidates.append(test)
+    return candidates
 
 
 def vary(value: Any, random: Random) -> Any:
@@ -154,22 +173,46 @@ def _vary_items(items: list[Any], random: Random) -> list[Any]:
     return varied + [vary(random.choice(items), random) for _ in range(random.randint(0, 3))] if items else varied
 
 
-def _answered(problem: Problem, candidates: Sequence[CallTest], reference: str, judge: Judge) -> list[CallTest]:
+def _answered(
+    problem: Problem, candidates: Sequence[CallTest | StdioTest], reference: str, judge: Judge
+) -> list[CallTest | StdioTest]:
     """Return the candidates with the reference's results: those that do not raise and are the same in two runs."""
     if not candidates:
         return []
-    asked = replace(problem, public_tests=(), private_tests=tuple(candidates))
-    first, second = judge.judge_many([JudgeRequest(asked, reference), JudgeRequest(asked, reseeded(reference))])
-    answered = []
+    asked = replace(problem, public_tests=(), private_tests=tuple(candidates), groups=(), checker=Checker())
+    other = reseeded(reference) if problem.language == "python" else reference
+    first, second = judge.judge_many([JudgeRequest(asked, reference), JudgeRequest(asked, other)])
+    answered: list[CallTest | StdioTest] = []
     for one, two in zip(first.results, second.results, strict=False):
-        if one.verdict in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER) and one.output == two.output:
-            try:
-                value = ast.literal_eval(one.output)
-                json.dumps(to_json(value))
-            except (ValueError, SyntaxError, RecursionError, MemoryError, PlainDataError):
-                continue
-            answered.append(replace(candidates[one.index], expected=value))
+        if one.verdict not in (Verdict.ACCEPTED, Verdict.WRONG_ANSWER) or one.output != two.output:
+            continue
+        test = candidates[one.index]
+        if isinstance(test, StdioTest):
+            if one.output.strip() and len(one.output) < OUTPUT_CHARACTERS:
+                answered.append(replace(test, output=one.output))
+            continue
+        try:
+            value = ast.literal_eval(one.output)
+            json.dumps(to_json(value))
+        except (ValueError, SyntaxError, RecursionError, MemoryError, PlainDataError):
+            continue
+        answered.append(replace(test, expected=value))
     return answered
+
+
+def _agreed(problem: Problem, tests: Sequence[CallTest | StdioTest], judge: Judge) -> list[CallTest | StdioTest]:
+    """Return the tests that all correct solutions pass by the problem's own comparison.
+
+    An input that the statement does not allow divides them, where there are several.
+    """
+    first = 0 if problem.checker.kind in ("program", "validator") else 1  # the results are the first one's own
+    others = problem.correct_solutions[first:_SOLUTIONS]
+    if not tests or not others:
+        return list(tests)
+    asked = replace(problem, public_tests=(), private_tests=tuple(tests), groups=())
+    reports = judge.judge_many([JudgeRequest(asked, source) for source in others])
+    bad = {result.index for report in reports for result in report.results if result.verdict is not Verdict.ACCEPTED}
+    return [test for index, test in enumerate(tests) if index not in bad]
 
 
 def _killed(problem: Problem, programs: Sequence[str], judge: Judge) -> int:

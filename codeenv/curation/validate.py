@@ -12,7 +12,7 @@ from codeenv.judge import Judge, JudgeRequest, Report, Verdict
 from codeenv.problems.groups import kept
 from codeenv.problems.problem import Problem
 
-__all__ = ["Validation", "repair", "validate"]
+__all__ = ["Validation", "mend", "repair", "validate"]
 
 _CHUNK = 16
 
@@ -101,6 +101,19 @@ def repair(validation: Validation) -> Problem | None:
         correct_solutions=correct,
         incorrect_solutions=tuple(text for index, text in enumerate(problem.incorrect_solutions) if index not in passing),
     )
+
+
+def mend(validation: Validation, judge: Judge, solutions: int = 3) -> Problem | None:
+    """Return the problem repaired until validation finds nothing more to drop, or `None` if no trustworthy problem is left.
+
+    What was dropped may bring to light what it hid: the fourth solution is judged once the first is gone, and a wrong solution
+    that only a wrong test rejected passes without it.
+    """
+    while True:
+        repaired = repair(validation)
+        if repaired is None or repaired == validation.problem:
+            return repaired if validation.good else None
+        (validation,) = validate([repaired], judge, solutions)
 
 
 def _validation(problem: Problem, reports: dict[tuple[str, int, int], Report]) -> Validation:

@@ -19,7 +19,7 @@ STATEMENT = "Write a function that takes a number and returns the number after i
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
     path = tmp_path / "rows.jsonl"
-    write_jsonl(path, [replace(ADD_ONE, statement=STATEMENT), ECHO])
+    write_jsonl(path, [replace(ADD_ONE, statement=STATEMENT), replace(ECHO, correct_solutions=())])
     return path
 
 
@@ -33,15 +33,15 @@ def test_generate_writes_problems_with_more_tests_and_says_what_they_are_worth(
     assert row["id"] == ADD_ONE.id
     assert 1 <= row["tests"] <= 4
     assert row["killed_after"] >= row["killed_before"]
-    assert "tests are generated for call problems" in said.err
+    assert "tests are generated for problems with a correct solution" in said.err
     more = load(out)
     assert len(more[0].private_tests) == len(ADD_ONE.private_tests) + row["tests"]
-    assert more[1] == ECHO
+    assert more[1] == replace(ECHO, correct_solutions=())
 
 
 def test_generate_refuses_a_problem_that_it_cannot_do(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["problems", "generate", str(rows), ECHO.id]) == 2
-    assert "tests are generated for call problems" in capsys.readouterr().err
+    assert "tests are generated for problems with a correct solution" in capsys.readouterr().err
     assert main(["problems", "generate", str(rows), "--count", "0"]) == 2
 
 

@@ -6,7 +6,7 @@ from codeenv.curation import generate_tests
 from codeenv.curation.coverage import instrumented, line_coverage
 from codeenv.curation.mutants import mutants
 from codeenv.errors import CodeenvError
-from codeenv.problems import CallTest, Limits, Problem, StdioTest
+from codeenv.problems import CallTest, Checker, CodeTest, Limits, Problem, StdioTest
 
 CLAMP = """def clamp(values, low):
     '''Raise every value below low to one above it.'''
@@ -66,13 +66,29 @@ def test_inputs_on_which_the_reference_raises_or_is_not_deterministic_are_droppe
     "subject",
     [
         problem(correct_solutions=()),
-        Problem("p/2", "", "stdio", public_tests=(StdioTest("", "1"),), correct_solutions=("print(1)",)),
+        problem(private_tests=(CodeTest("def check(candidate):\n    assert candidate([5], 3) == [5]\n"),)),
+        Problem(
+            "p/2", "", "stdio", public_tests=(StdioTest("", "1"),), correct_solutions=("print(1)",),
+            checker=Checker(kind="interactor", program="pass"),
+        ),
     ],
-    ids=["no reference", "stdio"],
-)
+    ids=["no reference", "test code alone", "a conversation"],
+)  # fmt: skip
 def test_a_problem_that_tests_cannot_be_generated_for_is_refused(subject: Problem, judge) -> None:
-    with pytest.raises(CodeenvError, match="tests are generated for call problems"):
+    with pytest.raises(CodeenvError, match=r"tests are (not )?generated for"):
         generate_tests(subject, judge)
+
+
+METHOD = "class Solution:\n" + "".join(f"    {line}\n" for line in CLAMP.replace("(values", "(self, values").splitlines())
+
+
+def test_a_method_gets_tests_with_what_they_are_worth(judge) -> None:
+    result = generate_tests(problem(METHOD, entry_point="Solution().clamp"), judge, count=12, seed=1)
+    assert result.tests
+    assert result.mutants
+    assert result.killed_after > result.killed_before
+    assert result.coverage_before == pytest.approx(5 / 6)
+    assert result.coverage_after == 1.0
 
 
 def test_mutants_differ_in_one_place_and_are_spread_over_the_program() -> None:

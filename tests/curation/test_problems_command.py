@@ -76,6 +76,8 @@ def test_validate_reports_and_fix_writes_the_good_and_the_bad_apart(file: Path, 
     assert bad["problem"]["id"] == "p/1"
     assert main(["problems", "validate", str(target), "--json"]) == 0
     assert [json.loads(line)["good"] for line in capsys.readouterr().out.splitlines()] == [True, True]
+    assert main(["problems", "validate", str(target), "--fix", str(tmp_path / "again.jsonl")]) == 0
+    assert (tmp_path / "again.jsonl").read_bytes() == target.read_bytes()
 
 
 def test_convert_writes_rows_that_load_as_the_same_problems(tmp_path: Path, capsys) -> None:

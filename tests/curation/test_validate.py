@@ -3,7 +3,7 @@
 import pytest
 
 from codeenv.curation import static_findings, validate
-from codeenv.curation.validate import repair
+from codeenv.curation.validate import mend, repair
 from codeenv.problems import CallTest, Limits, Problem, StdioTest
 
 RIGHT = "def f(x):\n    return x + 1\n"
@@ -109,3 +109,35 @@ def test_repair_drops_what_is_bad_and_the_rest_is_good(case: str, judge) -> None
 def test_a_problem_without_a_trustworthy_rest_is_not_repaired(case: str, judge) -> None:
     (result,) = validate([CASES[case][0]], judge)
     assert repair(result) is None
+
+
+WRONG = "def f(x):\n    return 7 if x == 5 else 9\n"
+LAYERS = {
+    "a wrong solution that only the wrong test rejected": problem(
+        private_tests=(CallTest((2,), {}, 3), CallTest((5,), {}, 7)), incorrect_solutions=("def f(x):\n    return 1 + x\n", WRONG)
+    ),
+    "more bad references than are judged at once": problem(
+        correct_solutions=(*[f"def f(x):\n    return {n}\n" for n in range(5)], RIGHT)
+    ),
+    "more passing wrong solutions than are judged at once": problem(
+        incorrect_solutions=(*[f"def f(x):\n    return x + {n} - {n - 1}\n" for n in range(5)], WRONG)
+    ),
+    "a good problem": problem(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", LAYERS)
+def test_a_mended_problem_has_nothing_more_to_mend(case: str, judge) -> None:
+    (result,) = validate([LAYERS[case]], judge)
+    mended = mend(result, judge)
+    assert mended is not None
+    (again,) = validate([mended], judge)
+    assert again.good
+    assert repair(again) == mended
+    assert len(mended.incorrect_solutions) == 1
+    assert mended.correct_solutions == (RIGHT,)
+
+
+def test_a_problem_whose_references_are_all_bad_is_not_mended(judge) -> None:
+    (result,) = validate([problem(correct_solutions=tuple(f"def f(x):\n    return {n}\n" for n in range(5)))], judge)
+    assert mend(result, judge) is None
