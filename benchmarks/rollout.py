@@ -3,15 +3,18 @@
     python benchmarks/rollout.py                      # both tables
     python benchmarks/rollout.py --quick              # a smoke run
     python benchmarks/rollout.py --peers skyrl-gym gem-llm verifiers   # and the same episodes in other packages' environments
+    python benchmarks/rollout.py --page-only          # how long the page of these episodes takes to open
 
 Overhead: the same programs, once through the engine (agent, conversations, feedback, trajectories on disk), once through
 `Judge.judge_many` alone, public tests first; CPU seconds of this process and of the judge's workers. Many episodes: episodes a
-second, and the memory of this process after a tenth, a half and all of them.
+second, and the memory of this process after a tenth, a half and all of them. Page: its size, and the time from the start of
+loading until its table can be used, in a headless Chromium with an empty profile, which keeps nothing between openings.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,10 +25,14 @@ from rollout_peers import PEERS, Played, in_ours, in_peer
 
 from codeenv import Judge, Problem, rollout
 from codeenv.agents.scripted import IgnoresFeedback
+from codeenv.evaluation.report import write_report
 from codeenv.judge import JudgeRequest
 from codeenv.problems import load
 from codeenv.rollout import read_episodes
 from codeenv.submission import extract_code, fence
+
+sys.path.append(str(Path(__file__).parent.parent / "tests" / "evaluation"))
+from browser import CHROMIUM, Browser
 
 
 @dataclass(frozen=True)
@@ -100,6 +107,21 @@ def many_episodes(problems: list[Problem], episodes: int, out: Path, workers: in
         return episodes / (time.perf_counter() - start), list(marks.values())
 
 
+def page_of(run: Path, out: Path, times: int = 3) -> str:
+    """Write the page of a run, open it several times, and return its size and when it was ready, in words."""
+    if CHROMIUM is None:
+        return "not opened, for there is no chromium here"
+    start = time.process_time()
+    page = write_report([run], out)
+    spent, ready = time.process_time() - start, []
+    for _ in range(times):
+        with Browser() as browser:
+            browser.open(page.resolve().as_uri())
+            ready.append(float(browser.evaluate("document.body.dataset.ready")) / 1000)
+    shown = ", ".join(f"{seconds:.2f}" for seconds in ready)
+    return f"{page.stat().st_size / 1e6:.1f} MB, written in {spent:.0f} s of CPU; ready {shown} s after loading began"
+
+
 def main(
     episodes: int = 10_000,
     compared: int = 400,
@@ -107,6 +129,7 @@ def main(
     quick: bool = False,
     peers: tuple[str, ...] = (),
     peers_only: bool = False,
+    page_only: bool = False,
 ) -> None:
     """Print the tables.
 
@@ -117,6 +140,7 @@ def main(
         quick: a smoke run with few episodes.
         peers: packages in whose environments the same episodes are played, some of skyrl-gym, gem-llm, verifiers.
         peers_only: leave the other tables out.
+        page_only: leave out everything but the page.
     """
     if unknown := [name for name in peers if name not in PEERS]:
         raise SystemExit(f"there is no peer {unknown[0]!r}; use some of {', '.join(PEERS)}")
@@ -125,6 +149,10 @@ def main(
     problems = problems_of(20)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        if page_only:
+            many_episodes(problems, episodes, folder / "many", workers)
+            print(f"page of {episodes:,} episodes: {page_of(folder / 'many', folder / 'page.html')}")
+            return
         if not peers_only:
             own_tables(problems, episodes, compared, workers, folder)
         compare_peers(problems, peers, 1 if quick else 3, folder)
@@ -160,6 +188,7 @@ def own_tables(problems: list[Problem], episodes: int, compared: int, workers: i
     rate, memory = many_episodes(problems, episodes, folder / "many", workers)
     print(f"\n{episodes:,} episodes, isolation batch: {rate:.0f} a second; MiB after a tenth, a half, all: "
           + ", ".join(f"{value:.0f}" for value in memory))  # fmt: skip
+    print(f"page of {episodes:,} episodes: {page_of(folder / 'many', folder / 'page.html')}")
 
 
 if __name__ == "__main__":

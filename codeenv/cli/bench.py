@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from codeenv.cli.progress import Bar
-from codeenv.cli.rollout import failure_note, parse_options
+from codeenv.cli.rollout import failure_note, parse_options, progress_note
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.arms import check_arms
 from codeenv.evaluation.bench import BenchResult, run_bench
@@ -89,6 +89,8 @@ def main(
         as_json: print the results as JSON.
     """
     names = check_arms([name.strip() for name in arms.split(",")])
+    if out == "":
+        raise CodeenvError("the folder's name is empty; name a folder with --out, or leave --out away")
     problems, config = env_problems(env, split, limit)
     chosen = {"turn_limit": turns, "feedback": feedback, "prompt": prompt, "require_fence": False if no_require_fence else None}
     config = replace(config, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
@@ -103,9 +105,10 @@ def main(
     ):
 
         def show(label: str, result: RolloutResult) -> None:
-            rate = result.solved / result.episodes if result.episodes else 0.0
-            bar.update(result.episodes + len(result.failures), f"{label}: solved {rate:.1%}", result.total)
+            place = f"arm {label}, {names.index(label) + 1} of {len(names)}" if label in names else f"known point {label}"
+            bar.update(result.episodes + len(result.failures), f"{place}: {progress_note(result)}", result.total)
 
+        bar.update(0, "running the wrong programs that the arms need")
         result = run_bench(
             problems,
             load_agent(agent, options),
