@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import logging
 import math
 import os
@@ -83,8 +82,10 @@ class ChatAgent:
     ) -> None:
         if not model:
             raise CodeenvError("the chat agent needs the name of a model; give it as --agent-options model=NAME")
-        if importlib.util.find_spec("openai") is None:
-            raise MissingExtraError("the chat agent", "openai", "openai")
+        try:
+            import openai  # noqa: F401  (here, for it takes a second that would count against the first response)
+        except ImportError:
+            raise MissingExtraError("the chat agent", "openai", "openai") from None
         for name, value, least in (("retries", retries, 0), ("max_requests", max_requests, 1), ("max_tokens", max_tokens, 1)):
             if value < least:
                 raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {least}")
