@@ -91,6 +91,7 @@ def measure(path: Path, judge: Judge, most_s: float) -> dict[str, object]:
         tests=len(package.problem.tests("all")),
         checker=package.problem.checker.kind,
         submissions=len(package.submissions),
+        left_out=dict(package.left_out),
     )
     if package.submissions:
         right: Counter[str] = Counter()
@@ -144,6 +145,8 @@ def main() -> None:
                 print(f"    not loaded {count:4}  {reason}")
             for note, count in Counter(_kind(note) for row in loaded for note in row["notes"]).most_common(30):  # type: ignore[attr-defined]
                 print(f"    note       {count:4}  {note}")
+            for reason, count in Counter(reason for row in loaded for reason in row["left_out"].values()).most_common(10):  # type: ignore[attr-defined]
+                print(f"    submission left out {count:4}  {reason}")
             if arguments.out:
                 with arguments.out.open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(row) + "\n" for row in rows)

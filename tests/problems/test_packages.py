@@ -1,6 +1,7 @@
 """Contest problem packages load from folders and zips; what cannot be judged is refused with its reason."""
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from codeenv.problems import ProblemError, StdioTest, load
 from codeenv.problems.packages import read_package, score
 from codeenv.problems.packages.statement import html_to_text, latex_to_text
 from codeenv.problems.packages.wrapped import wrapped_checker
+from codeenv.sandbox import levels
+from codeenv.sandbox.toolchains import missing
 
 LEGACY = {
     "problem.yaml": "name: Double: it\nsource: School\nlicense: cc by\ntype: scoring\nlimits:\n  memory: 512\n",
@@ -339,3 +342,49 @@ def test_flags_of_all_groups_come_after_those_of_the_package(tmp_path: Path) -> 
     problem = read_package(package(tmp_path / "p", LEGACY, flags)).problem
     assert problem.checker.case_sensitive
     assert problem.checker.absolute == 0.01
+
+
+FOLDERS = {
+    "submissions/accepted/modules/main.py": "from lib.twice import twice\nimport names\nprint(twice(int(input())), names.END)\n",
+    "submissions/accepted/modules/names.py": "END = ''\n",
+    "submissions/accepted/modules/lib/twice.py": "def twice(number):\n    return 2 * number\n",
+    "submissions/accepted/parts/main.cpp": '#include "twice.h"\n#include <cstdio>\nint main() { int n; std::scanf("%d", &n); std::printf("%d", twice(n)); }\n',  # noqa: E501
+    "submissions/accepted/parts/twice.h": "#pragma once\nint twice(int n);\n",
+    "submissions/accepted/parts/twice.cpp": '#include "twice.h"\nint twice(int n) { return 2 * n; }\n',
+    "submissions/accepted/classes/Main.java": "import java.util.*;\npublic class Main { public static void main(String[] words) { System.out.println(Twice.of(new Scanner(System.in).nextInt())); } }\n",  # noqa: E501
+    "submissions/accepted/classes/Twice.java": "import java.util.List;\npublic class Twice { static int of(int n) { return 2 * n; } }",  # noqa: E501
+    "submissions/accepted/alone/only.py": "print(2 * int(input()))\n",
+    "submissions/accepted/alone/notes.txt": "no source\n",
+    "submissions/accepted/unclear/a.py": "print(1)\n",
+    "submissions/accepted/unclear/b.py": "print(2)\n",
+    "submissions/accepted/mixed/a.py": "print(1)\n",
+    "submissions/accepted/mixed/b.c": "int main() {}\n",
+    "submissions/accepted/prolog.pl": "main.\n",
+    "submissions/elsewhere/c.py": "print(1)\n",
+}
+
+
+def test_a_submission_in_several_files_becomes_one_source_that_is_right(tmp_path: Path, judge) -> None:
+    if reason := missing("cpp") or missing("java") or levels.check("namespaces"):
+        pytest.skip(reason)
+    package_read = read_package(package(tmp_path / "p", {**LEGACY, "submissions/accepted/good.cpp": ""}, FOLDERS))
+    known = {one.name: one for one in package_read.submissions}
+    for name in ("accepted/modules", "accepted/parts", "accepted/classes", "accepted/alone"):
+        subject = replace(package_read.problem, language=known[name].language)
+        assert judge.judge(subject, known[name].source).accepted, name
+    left_out = dict(package_read.left_out)
+    assert "unclear which one starts (a.py, b.py)" in left_out["accepted/unclear"]
+    assert "in several languages (c, python)" in left_out["accepted/mixed"]
+    assert "in none of the languages" in left_out["accepted/prolog.pl"]
+    assert left_out["elsewhere/c.py"] == "nothing is expected of it"
+    assert left_out["accepted/good.cpp"] == "it is empty"
+
+
+def test_a_validator_in_a_folder_of_its_own_finds_its_headers_beside_it(tmp_path: Path) -> None:
+    parts = {
+        "output_validator/judge/main.cpp": '#include "judge.h"\nint main() { return ok() ? 42 : 43; }\n',
+        "output_validator/judge/judge.h": "bool ok();\n",
+        "output_validator/judge/more/ok.cpp": "bool ok() { return true; }\n",
+    }
+    checker = read_package(package(tmp_path / "p", LATER, parts)).problem.checker
+    assert [name for name, _ in checker.files] == ["judge.h", "more/ok.cpp"]

@@ -28,6 +28,7 @@ class Package:
     """A package: its problem, its groups, its known submissions in all languages, its metadata.
 
     Attributes:
+        left_out: submissions that are not among them, each with the reason.
         cases: names of the tests in `problem.tests("all")`, such as `sample/1` and `secret/group1/01`.
     """
 
@@ -36,6 +37,7 @@ class Package:
     submissions: tuple[Submission, ...]
     metadata: Metadata
     cases: tuple[str, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def load_packages(request: Request, check: bool = True, language: str = "python") -> ProblemSet:
@@ -94,7 +96,7 @@ def read_package(path: Path, name: str | None = None, language: str = "python") 
     private = secret or samples
     groups = read_groups(files, private)
     flags = _validator_flags(metadata, groups)
-    submissions = read_submissions(files)
+    submissions, left_out = read_submissions(files)
     own = [known for known in submissions if known.language == language]
     statement = find_statement(files)
     problem = Problem(
@@ -114,7 +116,7 @@ def read_package(path: Path, name: str | None = None, language: str = "python") 
         groups=groups if secret and any(math.isfinite(group.max_score) for group in groups) else (),
     )
     names = tuple(case.name.removeprefix("data/") for case in [*samples, *private])
-    return Package(problem, groups, submissions, metadata, names)
+    return Package(problem, groups, submissions, metadata, names, left_out)
 
 
 def _validator_flags(metadata: Metadata, groups: Sequence[Group]) -> tuple[str, ...]:

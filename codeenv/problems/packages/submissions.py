@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from codeenv.problems.languages import language_of_file
+from codeenv.problems.languages import LANGUAGES, language_of_file
+from codeenv.problems.packages.bundle import bundled
 from codeenv.problems.packages.files import PackageFiles
 from codeenv.problems.packages.metadata import read_yaml
 from codeenv.problems.problem import ProblemError
@@ -56,10 +57,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """A known submission in one file.
+    """A known submission, as one source.
 
     Attributes:
-        name: its path below `submissions`.
+        name: its path below `submissions`: a file, or a folder of files that were made one.
         source: its text.
         language: its language.
         rules: what is expected of it.
@@ -83,29 +84,54 @@ class Submission:
         return all(rule.holds(verdicts) for rule in self.rules)
 
 
-def read_submissions(files: PackageFiles) -> tuple[Submission, ...]:
-    """Return the submissions of which something is expected; one in several files is left out.
+def read_submissions(files: PackageFiles) -> tuple[tuple[Submission, ...], tuple[tuple[str, str], ...]]:
+    """Return the submissions of which something is expected, and the others with the reason why they are left out.
+
+    A submission is a file, or a folder of files that are made one (see `bundled`).
 
     Raises:
         ProblemError: for a malformed `submissions.yaml`.
     """
     stated = {**_FOLDERS, **(read_yaml(files, _FILE) if _FILE in files else {})}
-    found = []
+    groups: dict[str, list[str]] = {}
     for name in files.under("submissions"):
-        path = PurePosixPath(name).relative_to("submissions")
-        language = language_of_file(name)
-        if len(path.parts) != 2 or language is None:
-            continue
+        parts = PurePosixPath(name).relative_to("submissions").parts
+        if len(parts) > 1 and not any(part.startswith(".") or part == "__pycache__" for part in parts):
+            groups.setdefault("/".join(parts[:2]), []).append(name)
+    found, left_out = [], []
+    for path, names in groups.items():
         rules = tuple(
             rule
             for pattern, settings in stated.items()
-            if any(_matches(str(path), one) or _matches(path.parts[0], one) for one in _expanded(str(pattern)))
+            if any(_matches(path, one) or _matches(path.split("/")[0], one) for one in _expanded(str(pattern)))
             for rule in _rules(str(pattern), settings)
         )
-        source = files.read_text(name)
-        if rules and source.strip():
-            found.append(Submission(str(path), source, language.name, rules))
-    return tuple(found)
+        try:
+            if not rules:
+                raise ProblemError("nothing is expected of it")
+            source, language = _source(files, path, names)
+        except ProblemError as error:
+            left_out.append((path, str(error)))
+            continue
+        found.append(Submission(path, source, language, rules))
+    return tuple(found), tuple(left_out)
+
+
+def _source(files: PackageFiles, path: str, names: list[str]) -> tuple[str, str]:
+    """Return the one source of a submission's files, and its language."""
+    sources = {name: language.name for name in names if (language := language_of_file(name)) is not None}
+    if not sources:
+        suffix = PurePosixPath(names[0]).suffix or "no suffix"
+        raise ProblemError(f"its files are in none of the languages {', '.join(LANGUAGES)} (such as {suffix})")
+    if len(set(sources.values())) > 1:
+        raise ProblemError(f"its files are in several languages ({', '.join(sorted(set(sources.values())))})")
+    named = next(iter(sources.values()))
+    root = f"submissions/{path}/"
+    read = [name for name in names if name in sources or PurePosixPath(name).suffix in (".h", ".hpp", ".hh")]
+    source = bundled({name.removeprefix(root): files.read_text(name) for name in read}, named)
+    if not source.strip():
+        raise ProblemError("it is empty")
+    return source, named
 
 
 def _rules(pattern: str, settings: Any) -> list[Rule]:

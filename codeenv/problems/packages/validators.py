@@ -7,6 +7,7 @@ define `FindError(self, input, answer, attempt)`, as those of the Code Jam archi
 
 from __future__ import annotations
 
+import posixpath
 import re
 from pathlib import PurePosixPath
 
@@ -91,17 +92,17 @@ def _language(programs: list[str]) -> str:
 
 
 def _root(programs: list[str]) -> str:
-    """Return the folder of the one validator: `output_validator/`, or what is below `output_validators/`.
+    """Return the folder of the one validator: the innermost one that holds all its files.
 
     Raises:
         ProblemError: if there are several programs.
     """
-    if programs[0].startswith("output_validator/"):
-        return "output_validator/"
     inner = {name.split("/")[1] for name in programs if name.count("/") > 1}
-    if len(inner) > 1 or (inner and any(name.count("/") == 1 for name in programs)):
+    if programs[0].startswith("output_validators/") and (
+        len(inner) > 1 or (inner and any(name.count("/") == 1 for name in programs))
+    ):
         raise ProblemError(f"its folder output_validators holds several programs, such as {programs[0]} and {programs[-1]}")
-    return f"output_validators/{inner.pop()}/" if inner else "output_validators/"
+    return posixpath.commonpath([posixpath.dirname(name) for name in programs]) + "/"
 
 
 def _main_program(sources: dict[str, str], language: str) -> str:
