@@ -95,6 +95,8 @@ def main(
     chosen = {"turn_limit": turns, "feedback": feedback, "prompt": prompt, "require_fence": False if no_require_fence else None}
     config = replace(config, **{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
     folder = Path(out or Path("runs") / ("bench-" + agent.replace(":", "-").replace("/", "-")))
+    if folder.exists() and not folder.is_dir():
+        raise CodeenvError(f"{str(folder)!r} is a file; choose another --out")
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise CodeenvError(f"{str(folder)!r} is not empty; use --resume to go on with it, or choose another --out")
     options = parse_options(agent_options)

@@ -97,7 +97,13 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     try:
         header = json.loads((Path(path) / "run.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if (arms := Path(path) / "arms").is_dir():
+            first = next((str(arm.parent) for arm in sorted(arms.glob("*/run.json"))), str(arms))
+            page = str(Path(path) / "report.html")
+            raise RunError(
+                f"{str(path)!r} holds a benchmark, whose page is {page!r}; name one of its arms, such as {first!r}"
+            ) from None
         raise RunError(f"{str(path)!r} holds no run (no run.json)") from None
     except (OSError, ValueError) as error:
         raise RunError(f"cannot read {str(Path(path) / 'run.json')!r}: {error}") from None

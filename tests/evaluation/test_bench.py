@@ -13,7 +13,7 @@ from codeenv.evaluation.bench import compare_runs, run_bench
 from codeenv.evaluation.bench_report import arms_table, bench_sentence, text_table
 from codeenv.evaluation.records import load_run
 from codeenv.evaluation.report import write_report
-from codeenv.rollout import AgentError
+from codeenv.rollout import AgentError, RunError
 
 PROBLEMS = [with_solutions(number) for number in (1, 20, 300, 4000, 50_000, 600_000)]
 
@@ -111,6 +111,14 @@ def test_a_finished_benchmark_is_resumed_without_running_anything(bench, judge):
 def test_bad_settings_are_sentences(judge, tmp_path, arguments, names):
     with pytest.raises(CodeenvError, match=names):
         run_bench(PROBLEMS, "oracle", tmp_path, judge=judge, **arguments)
+
+
+def test_a_benchmark_that_is_read_as_a_run_names_its_page_and_an_arm(bench):
+    out, _ = bench
+    with pytest.raises(RunError) as error:
+        load_run(out)
+    assert "holds a benchmark, whose page is" in str(error.value)
+    assert f"such as {str(out / 'arms' / 'independent')!r}" in str(error.value)
 
 
 def test_runs_without_shared_problems_cannot_be_compared(bench, judge, tmp_path):

@@ -55,6 +55,7 @@ def test_the_page_is_served_on_this_machine_alone_until_interrupted(two_runs):
     ("arguments", "sentence"),
     [
         (["nowhere"], "'nowhere' holds no run"),
+        ([__file__], "holds no run (no run.json)"),
         (["RUN", "--compare", "RUN"], "is given twice"),
         (["RUN", "--out", "/proc/nope/report.html"], "cannot write the report"),
         (["RUN", "--serve", "70000"], "port is 70000"),
