@@ -14,7 +14,8 @@ __all__ = ["TerminalAgent"]
 class TerminalAgent:
     """Shows the last message and reads a program from standard input, up to a line that is a single dot.
 
-    Use it with one episode at a time: `codeenv rollout --agent human --concurrency 1 --agent-timeout-s 3600 --limit 1`.
+    `codeenv rollout --agent human --limit 1` plays one episode at a time and gives the person a day for each response; from
+    Python, call `rollout(..., concurrency=1, agent_timeout_s=86400)`.
     """
 
     def act(self, conversation: Conversation) -> str:

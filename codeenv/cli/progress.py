@@ -15,11 +15,12 @@ class Bar:
     Args:
         unit: what is counted.
         total: how many there will be, `None` if unknown.
+        hidden: draw nothing, for the terminal is needed for something else.
     """
 
-    def __init__(self, unit: str, total: int | None) -> None:
+    def __init__(self, unit: str, total: int | None, hidden: bool = False) -> None:
         self._progress: Any = None
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not hidden:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
             from rich.table import Column

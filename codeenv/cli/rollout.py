@@ -17,6 +17,10 @@ from codeenv.rollout import RolloutResult, read_episodes, rollout
 from codeenv.rollout.determinism import first_difference
 
 
+_PERSON_S = 24 * 3600.0
+"""What a person may take for a response, at least."""
+
+
 def main(
     env: str = "codeenv/HumanEval-v0",
     agent: str = "oracle",
@@ -79,7 +83,10 @@ def main(
     judge = None
     if ray is not None:
         judge = Judge(sandbox="ray", workers=workers or os.cpu_count() or 1, address=ray)
-    with Bar("episodes", episodes) as bar:
+    person = agent == "human"
+    if person:  # who reads one problem at a time, and takes that time
+        concurrency, agent_timeout_s = 1, max(agent_timeout_s, _PERSON_S)
+    with Bar("episodes", episodes, hidden=person) as bar:
 
         def show(result: RolloutResult) -> None:
             bar.update(result.episodes + len(result.failures), progress_note(result), result.total)

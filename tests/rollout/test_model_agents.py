@@ -86,10 +86,10 @@ def test_a_model_that_is_not_there_is_a_sentence(options, sentence):
 
 def test_a_person_types_a_program_at_the_terminal(tmp_path):
     (tmp_path / "problems.jsonl").write_text(json.dumps(ADD_ONE.to_dict()) + "\n")
-    command = [sys.executable, "-m", "codeenv", "rollout", "--env", "problems.jsonl", "--agent", "human", "--concurrency", "1"]
-    typed = "def f(x):\n    return x\n.\ndef f(x):\n    return x + 1\n.\n"
+    command = [sys.executable, "-m", "codeenv", "rollout", "--env", "problems.jsonl", "--agent", "human", "--episodes", "2"]
+    typed = "def f(x):\n    return x\n.\ndef f(x):\n    return x + 1\n.\n" * 2  # one episode after the other
     done = subprocess.run(command, cwd=tmp_path, input=typed, capture_output=True, text=True, check=True)
-    assert "1 of 1 episodes solved" in done.stdout
+    assert "2 of 2 episodes solved" in done.stdout
     assert "Test 1: wrong answer." in done.stderr
 
 
