@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import tyro
 
 from codeenv.cli.progress import Bar
-from codeenv.cli.rollout import failure_note, parse_options, progress_note
+from codeenv.cli.rollout import failure_note, pace_of, parse_options, progress_note
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.arms import check_arms
 from codeenv.evaluation.bench import BenchResult, run_bench
@@ -100,10 +100,11 @@ def main(
     if folder.exists() and any(folder.iterdir()) and not resume:
         raise CodeenvError(f"{str(folder)!r} is not empty; use --resume to go on with it, or choose another --out")
     options = parse_options(agent_options)
+    concurrency, agent_timeout_s = pace_of(agent, concurrency, agent_timeout_s)
     more = env_problems(env, split)[0] if limit is not None and "random_same" in names else ()
     with (
         Judge(sandbox="local", workers=workers or os.cpu_count() or 1) as judge,
-        Bar("episodes", len(problems) * rollouts) as bar,
+        Bar("episodes", len(problems) * rollouts, hidden=agent == "human") as bar,
     ):
 
         def show(label: str, result: RolloutResult) -> None:

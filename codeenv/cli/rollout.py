@@ -17,10 +17,6 @@ from codeenv.rollout import RolloutResult, read_episodes, rollout
 from codeenv.rollout.determinism import first_difference
 
 
-_PERSON_S = 24 * 3600.0
-"""What a person may take for a response, at least."""
-
-
 def main(
     env: str = "codeenv/HumanEval-v0",
     agent: str = "oracle",
@@ -83,10 +79,8 @@ def main(
     judge = None
     if ray is not None:
         judge = Judge(sandbox="ray", workers=workers or os.cpu_count() or 1, address=ray)
-    person = agent == "human"
-    if person:  # who reads one problem at a time, and takes that time
-        concurrency, agent_timeout_s = 1, max(agent_timeout_s, _PERSON_S)
-    with Bar("episodes", episodes, hidden=person) as bar:
+    concurrency, agent_timeout_s = pace_of(agent, concurrency, agent_timeout_s)
+    with Bar("episodes", episodes, hidden=agent == "human") as bar:
 
         def show(result: RolloutResult) -> None:
             bar.update(result.episodes + len(result.failures), progress_note(result), result.total)
@@ -134,6 +128,11 @@ def main(
     if check_determinism:
         print(f"The runs differ: {difference}" if difference else "Both runs are equal apart from times", file=sys.stderr)
     return 1 if difference else 0
+
+
+def pace_of(agent: str, concurrency: int, timeout_s: float) -> tuple[int, float]:
+    """Return concurrency and deadline of an agent; a person reads one problem at a time and has a day for a response."""
+    return (1, max(timeout_s, 24 * 3600.0)) if agent == "human" else (concurrency, timeout_s)
 
 
 def parse_options(options: Sequence[str]) -> dict[str, str]:
