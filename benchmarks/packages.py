@@ -125,7 +125,12 @@ def main() -> None:
     with Judge(workers=2) as judge:
         for folder in arguments.folders:
             started, busy = time.monotonic(), time.process_time()
-            rows = [measure(path, judge, arguments.time_limit) for path in find_packages(folder)[: arguments.limit]]
+            rows = []
+            for path in find_packages(folder)[: arguments.limit]:
+                rows.append(measure(path, judge, arguments.time_limit))
+                if arguments.out:
+                    with arguments.out.open("a", encoding="utf-8") as file:
+                        file.write(json.dumps(rows[-1]) + "\n")
             loaded = [row for row in rows if row["loads"]]
             known = [row for row in loaded if row["submissions"]]
             played = [row for row in loaded if "plays" in row]
@@ -147,9 +152,6 @@ def main() -> None:
                 print(f"    note       {count:4}  {note}")
             for reason, count in Counter(reason for row in loaded for reason in row["left_out"].values()).most_common(10):  # type: ignore[attr-defined]
                 print(f"    submission left out {count:4}  {reason}")
-            if arguments.out:
-                with arguments.out.open("a", encoding="utf-8") as file:
-                    file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def _kind(reason: str) -> str:

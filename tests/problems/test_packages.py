@@ -326,6 +326,33 @@ def test_latex_keeps_formulas_and_unwraps_commands() -> None:
     assert latex_to_text(text) == "Input\n\nA very long line with 50% of $a_{i}$.\n\nLink (http://a)"
 
 
+OLD_JUDGE = """class Rat:
+  def __init__(self, number):
+    self.number = number
+  def __cmp__(self, other):
+    return cmp(self.number, other.number)
+
+class Judge:
+  def __init__(self, tolerance=0):
+    self.case_sensitive = False
+
+  def FindError(self, unused_input, output_file, attempt):
+    if self.case_sensitive:
+      return 'case'
+    counts = {word: 1 for word in attempt.split()}
+    if sorted(key for key, _ in counts.iteritems()) != sorted(set(output_file.split())):
+      return 'words'
+    return None if Rat(1) < Rat(2) and Rat(1) == Rat(1) else 'order'
+"""
+
+
+def test_a_judge_may_use_names_and_comparisons_of_python_2_and_settings_that_are_off(tmp_path: Path) -> None:
+    parts = {"problem.yaml": "name: x\nvalidation: custom\n", "output_validators/v/j.py": OLD_JUDGE}
+    check = check_function(package(tmp_path / "p", LEGACY, parts))
+    assert check("", "b a", "a b") is True
+    assert check("", "b", "a b") is False
+
+
 def test_groups_that_want_different_comparisons_are_refused_with_both(tmp_path: Path) -> None:
     flags = {"data/secret/group2/testdata.yaml": "output_validator_flags: case_sensitive\n"}
     with pytest.raises(

@@ -30,6 +30,8 @@ _WRAPPER = '''"""A validator of a problem package as a checker program."""
 import io
 import builtins
 import importlib.machinery
+import operator
+import re
 import sys
 
 MAIN = {main}
@@ -71,14 +73,41 @@ class Modules:
         exec(compile(source, name + ".py", "exec"), module.__dict__)
 
 
+class Settings:
+    """What a judge's `self` is: an object without settings of its own."""
+
+    def __getattr__(self, name):
+        return False
+
+
+def ordered(kind):
+    """Give a class with the comparison of Python 2 those of Python 3."""
+    if "__cmp__" in vars(kind) and "__lt__" not in vars(kind):
+        for name in ("lt", "le", "eq", "ne", "gt", "ge"):
+            compare = getattr(operator, name)
+            setattr(kind, "__%s__" % name, lambda self, other, _compare=compare: _compare(self.__cmp__(other), 0))
+        kind.__hash__ = object.__hash__
+
+
 def check(input, output, expected):
     sys.meta_path.insert(0, Modules())
     if "def FindError(" in MAIN:
         space = {{"__name__": "validator", **({{}} if PYTHON3 else python2_names())}}
-        exec(compile(MAIN, "validator.py", "exec"), space)
-        find = space.get("FindError") or next(value.FindError for value in space.values() if hasattr(value, "FindError"))
-        unused = (None,) * (find.__code__.co_argcount - 3)
-        return not find(*unused, input, expected, output)
+        source = MAIN if PYTHON3 else re.sub(r"\\.iter(items|keys|values)\\(\\)", r".\\1()", MAIN)
+        exec(compile(source, "validator.py", "exec"), space)
+        for value in list(space.values()):
+            if isinstance(value, type) and not PYTHON3:
+                ordered(value)
+        find = space.get("FindError")
+        if find is None:
+            owner = next(value for value in space.values() if hasattr(value, "FindError"))
+            find = owner.FindError
+            try:
+                find = owner().FindError
+            except TypeError:  # it is made with settings that are not known, or is no class
+                pass
+        settings = 0 if hasattr(find, "__self__") else find.__code__.co_argcount - 3
+        return not find(*[Settings()] * settings, input, expected, output)
     texts = {{"input.in": input, "answer.ans": expected}}
     feedback = {{}}
 
