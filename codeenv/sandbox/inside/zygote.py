@@ -16,6 +16,8 @@ import select
 import signal
 import struct
 import time
+from _signal import pthread_sigmask as _sigmask  # that of `signal` makes names of the numbers, which costs a child 50 pages
+from _signal import sigtimedwait
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -35,6 +37,8 @@ EXITED, SIGNALLED, CPU_LIMIT, IDLE_LIMIT = range(4)
 COMPILED, OVERFLOWN = 1, 2
 """Flags of an entry: the submission had compiled; it wrote more than its limit to a stream (only the beginning is there)."""
 
+_CHILD = [int(signal.SIGCHLD)]
+_UNBLOCK = int(signal.SIG_UNBLOCK)
 _SLICE_S = 0.25
 _SHOWN = 1 << 16
 
@@ -53,8 +57,12 @@ class Zygote:
         self.reply = reply
         self.filter = load_filter
         self.alone = alone and os.getpid() == 1
-        self.stdin, self.stdout, self.stderr, self.value, self.code, self.other, self.outcomes = (
-            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("in", "out", "err", "value", "code", "other", "outcomes")
+        self.stdin, self.stdout, self.stderr, self.value = (
+            os.dup2(os.memfd_create(name, os.MFD_CLOEXEC), number) for number, name in enumerate(("in", "out", "err", "value"))
+        )  # where children have them, so that these have nothing to move
+        os.closerange(self.value + 1, control)
+        self.code, self.other, self.outcomes = (
+            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("code", "other", "outcomes")
         )
         self.board = board.opened(self.outcomes)
         self.waiting = runqueue.waiting()
@@ -62,7 +70,7 @@ class Zygote:
         self.entries: list[bytes] = []
         self.hangup = select.poll()
         self.hangup.register(control, 0)
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        _sigmask(signal.SIG_BLOCK, _CHILD)
 
     def serve(self) -> NoReturn:
         """Answer requests until the judge goes away."""
@@ -157,7 +165,7 @@ class Zygote:
             _empty(file)
         started = time.monotonic()
         pid = self._fork([self.stdin, self.stdout, self.stderr, outcomes if batched else self.value], run)
-        ended = self._watch(pid, job.cpu_s, batched)
+        ended = self._watch(pid, job.cpu_s, batched, started)
         if self.filter is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
@@ -175,50 +183,53 @@ class Zygote:
             if self.filter is None:
                 os.setpgid(0, 0)  # no filter keeps it from starting processes; they are ended as a group
             for number, stream in enumerate(streams):
-                os.dup2(stream, number)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+                if stream != number:
+                    os.dup2(stream, number)
+            _sigmask(_UNBLOCK, _CHILD)
             run()
         finally:
             os._exit(70)
 
-    def _watch(self, pid: int, cpu_s: float, batched: bool = False) -> tuple[int, int, Any]:
-        """Wait for a child; kill it past its CPU time, or when it has slept as long as it may compute."""
+    def _watch(self, pid: int, cpu_s: float, batched: bool, started: float) -> _Ended:
+        """Wait for a child; kill it past its CPU time, or when it has slept as long as it may compute.
+
+        While the child lives, each page that this process writes to is one more to copy. So it first waits, and does all
+        else only when most children have ended.
+        """
+        sigtimedwait(_CHILD, cpu_s if cpu_s < _SLICE_S else _SLICE_S)
+        done, status, usage = os.wait4(pid, os.WNOHANG)
+        return _ended(status, usage, cpu_s, batched) if done else self._watch_on(pid, cpu_s, batched, started)
+
+    def _watch_on(self, pid: int, cpu_s: float, batched: bool, before: float) -> _Ended:
+        """Watch a child that takes longer; `before` is when it started."""
         clock = (~pid << 3) | 2
         idle = used = base = 0.0
         progress = 0
         crowd = _load()
-        before = time.monotonic()
         unknown = (10 * cpu_s + 10) * max(1.0, crowd / 10)
         patience = runqueue.Patience(self.waiting, pid, cpu_s, before, unknown)
         while True:
-            signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - (used - base), _SLICE_S)))
-            done, status, usage = os.wait4(pid, os.WNOHANG)
-            if done:
-                spent = usage.ru_utime + usage.ru_stime
-                if os.WIFSIGNALED(status):
-                    number = os.WTERMSIG(status)
-                    return (CPU_LIMIT, number, usage) if number == signal.SIGXCPU else (SIGNALLED, number, usage)
-                over = spent > cpu_s and not batched
-                return (CPU_LIMIT if over else EXITED), os.WEXITSTATUS(status), usage
             if self.hangup.poll(0):
                 self._kill(pid)
                 os._exit(0)
             now = time.monotonic()
-            try:
+            with contextlib.suppress(OSError):
                 cpu = time.clock_gettime(clock)
-            except OSError:
-                continue
-            idle += max(0.0, now - before - (20 + 2 * crowd) * (cpu - used))  # waiting for a core is not sleeping
-            used, before = cpu, now
-            if batched:
-                done_now = board.used(self.outcomes)[1]
-                if done_now != progress:
-                    progress, base, idle = done_now, cpu, 0.0
-                    patience.restart(now)
-            if used - base >= cpu_s:
-                return CPU_LIMIT, 9, self._kill(pid)
-            if idle > cpu_s + 0.5 or patience.over(now, used - base):
-                return IDLE_LIMIT, 9, self._kill(pid)
+                idle += max(0.0, now - before - (20 + 2 * crowd) * (cpu - used))  # waiting for a core is not sleeping
+                used, before = cpu, now
+                if batched:
+                    done_now = board.used(self.outcomes)[1]
+                    if done_now != progress:
+                        progress, base, idle = done_now, cpu, 0.0
+                        patience.restart(now)
+                if used - base >= cpu_s:
+                    return CPU_LIMIT, 9, self._kill(pid)
+                if idle > cpu_s + 0.5 or patience.over(now, used - base):
+                    return IDLE_LIMIT, 9, self._kill(pid)
+            sigtimedwait(_CHILD, max(0.001, min(cpu_s - (used - base), _SLICE_S)))
+            done, status, usage = os.wait4(pid, os.WNOHANG)
+            if done:
+                return _ended(status, usage, cpu_s, batched)
 
     def _kill(self, pid: int) -> Any:
         try:
@@ -308,7 +319,7 @@ class Zygote:
         patience = runqueue.Patience(self.waiting, candidate, cpu_s, before, (10 * cpu_s + 10) * max(1.0, crowd / 10))
         reason, code = EXITED, 0
         while tester not in gone:
-            signal.sigtimedwait([signal.SIGCHLD], max(0.001, min(cpu_s - used[candidate], _SLICE_S)))
+            sigtimedwait(_CHILD, max(0.001, min(cpu_s - used[candidate], _SLICE_S)))
             for pid in clocks:
                 if pid not in gone:
                     done, status, usage = os.wait4(pid, os.WNOHANG)
@@ -344,6 +355,15 @@ class Zygote:
         if usage.ru_utime + usage.ru_stime > cpu_s and reason == EXITED:
             reason = CPU_LIMIT
         return reason, code, usage, self._compiled()
+
+
+def _ended(status: int, usage: Any, cpu_s: float, batched: bool) -> _Ended:
+    """Return why a child ended that ended by itself."""
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return (CPU_LIMIT if number == signal.SIGXCPU else SIGNALLED), number, usage
+    over = usage.ru_utime + usage.ru_stime > cpu_s and not batched
+    return (CPU_LIMIT if over else EXITED), os.WEXITSTATUS(status), usage
 
 
 def _load() -> float:
