@@ -14,12 +14,12 @@ import os
 import resource
 import select
 import signal
-import socket
 import struct
 import sys
+from _socket import socketpair
 from typing import Any, NoReturn
 
-from . import landlock, namespaces, rehearsal, runqueue, seccomp, syscalls, traced, zygote
+from . import landlock, memory, namespaces, rehearsal, runqueue, seccomp, syscalls, traced, zygote
 
 _CONTROL, _REQUEST, _REPLY, _GUARD = 100, 101, 102, 103
 KILLED = 99
@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> NoReturn:
         if "world" in config:  # programs of other languages; imported while its file can still be reached
             from . import native
         _stack_for_recursion()
-        ours, theirs = (end.detach() for end in socket.socketpair())
+        ours, theirs = (end.detach() for end in socketpair())
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         if config["level"] == "namespaces":
             namespaces.enter()
@@ -180,7 +180,7 @@ def _warm_up(worker: zygote.Zygote) -> None:
     random = sys.modules.get("random")
     if random is not None:
         random.seed(0)
-    zygote.freeze()
+    memory.settle()
 
 
 def _address_space() -> int:

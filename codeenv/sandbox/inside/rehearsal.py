@@ -47,8 +47,13 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
     place = (len(_PROGRAM), len(inputs))
     single, many = _job(request, code, 1), _job(request, code, len(_CALLS))
     single.tests, many.blob = [(sum(place), len(one))], place
+    texts = marshal.dumps([b"1\n", b"2\n", b"3", b""], 2)
+    printed = _job(request, code, 4)
+    printed.blob = (len(data), len(texts))
+    os.pwrite(request, texts, len(data))
     order = list(range(len(_CALLS)))
     modules = dict(sys.modules)
+    streams = sys.stdin, sys.stdout
     leave, os._exit = os._exit, _raise
     try:
         for _ in range(TIMES):
@@ -57,6 +62,7 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
                 (value, single, lambda: child.run_call(single, False, 0)),
                 (value, single, lambda: child.run_program(single, False)),
                 (outcomes, many, lambda: batch.run_calls(many, board, order, 0)),
+                (outcomes, printed, lambda: batch.run_programs(printed, board, order, 0)),
             ):
                 job.request_fd, job.code_fd = request, code
                 _until_end(file, run)
@@ -67,7 +73,9 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
         for name in [name for name in sys.modules if name not in modules]:
             del sys.modules[name]
         sys.modules.update(modules)
-        for file in (request, value, code):
+        sys.stdin, sys.stdout = sys.__stdin__, sys.__stdout__ = streams  # type: ignore[misc]
+        os.lseek(0, 0, 0)
+        for file in (0, 1, request, value, code):
             os.ftruncate(file, 0)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import sys
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -40,9 +39,10 @@ _AARCH64_ONLY = "getrlimit 163, setrlimit 164"
 
 def machine() -> str:
     """Return `x86_64` or `aarch64`; raise `OSError` for another machine, whose system calls are not known here."""
-    name = {"arm64": "aarch64", "amd64": "x86_64"}.get(platform.machine().lower(), platform.machine().lower())
+    said = os.uname().machine.lower()  # `platform` would say the same, and every fork would pay for its memory
+    name = {"arm64": "aarch64", "amd64": "x86_64"}.get(said, said)
     if name not in AUDIT_ARCH or sys.maxsize < 1 << 32:
-        raise OSError(f"no system-call table for the machine {platform.machine()!r}; x86_64 and aarch64 are supported")
+        raise OSError(f"no system-call table for the machine {said!r}; x86_64 and aarch64 are supported")
     return name
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import faulthandler
 import functools
-import importlib.util
 import marshal
 import mmap
 import os
@@ -21,6 +20,8 @@ PACKAGE = "codeenv_trace"
 
 def load(folder: str) -> Any:
     """Import the recorder from a folder, before the walls hide it."""
+    import importlib.util
+
     spec = importlib.util.spec_from_file_location(
         PACKAGE, os.path.join(folder, "__init__.py"), submodule_search_locations=[folder]
     )

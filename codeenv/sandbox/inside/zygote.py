@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import gc
 import marshal
 import os
 import resource
@@ -392,9 +391,3 @@ def _copy(target: int, source: int, offset: int, length: int) -> None:
             raise OSError("a file is shorter than it says")
         offset += count
         length -= count
-
-
-def freeze() -> None:
-    """Move everything that exists to the permanent generation, so that children's collections do not touch it."""
-    gc.collect()
-    gc.freeze()
