@@ -7,7 +7,7 @@ of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from codeenv.judge.cache import Domain, ExecutionCache, Program
 from codeenv.judge.compare import same_text, same_value
@@ -35,6 +35,7 @@ class Owner(Protocol):
     """What a job needs of the judge."""
 
     cache: ExecutionCache | None
+    isolation: Literal["test", "batch"]
     isolation_level: str
 
     def check_by_program(self, prepared: Prepared, pairs: list[tuple[PreparedTest, Outcome]]) -> list[tuple[Verdict, str]]: ...
@@ -133,7 +134,11 @@ class SingleJob(Job):
                 self._groups.append([])
             self._groups[-1].append(test)
         source = items[0][1].source.encode("utf-8")
-        self.units = [self._prepared.unit(group[0].kind, source, tuple(test.data for test in group)) for group in self._groups]
+        warm = judge.isolation == "batch"
+        self.units = []
+        for group in self._groups:
+            kind, data = group[0].kind, tuple(test.data for test in group)
+            self.units.append(self._prepared.unit(kind, source, data, mode="warm" if warm and kind == "code" else ""))
         self._report: Report | None = None
 
     def finish(self, runs: list[list[Run]]) -> None:

@@ -106,7 +106,7 @@ class Judge:
             raise CodeenvError(
                 "an execution cache goes with isolation='batch' only: it remembers what tests did in a shared process"
             )
-        self.isolation = isolation
+        self.isolation: Literal["test", "batch"] = isolation
         self.workers = workers
         self._made: tuple[tuple[Any, ...], dict[str, Any]] = ((sandbox, workers, isolation, cache), options)
         self._pool, self.isolation_level = _opened(sandbox, workers, options)

@@ -54,7 +54,13 @@ class Prepared:
     checker: Checker
 
     def unit(
-        self, kind: Kind, source: bytes, data: tuple[bytes, ...], needed: tuple[int, ...] = (), flags: str | None = None
+        self,
+        kind: Kind,
+        source: bytes,
+        data: tuple[bytes, ...],
+        needed: tuple[int, ...] = (),
+        flags: str | None = None,
+        mode: str = "",
     ) -> Unit:
         """Return the unit of work that runs a submission on inputs, under the problem's limits; `flags` replace the entry."""
         limits = self.problem.limits
@@ -69,6 +75,7 @@ class Prepared:
             limits.time_limit_s,
             limits.memory_mb << 20,
             limits.output_kb << 10,
+            mode,
         )
 
 

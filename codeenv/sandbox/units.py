@@ -61,7 +61,8 @@ class Unit:
         needed: in a batch, the indices of the tests that run first and must have a result even if one before them ends the
             process; none means all, in their order.
         prelude: for `code`, trusted source that runs before the test code.
-        mode: for `-trace`, the recorder's mode; the recorder's buffer comes back as the run's value.
+        mode: for `-trace`, the recorder's mode; the recorder's buffer comes back as the run's value. For `code`, `warm` if the
+            test code may run in a process that has run other test code before.
         time_s, memory, output: CPU seconds, bytes of address space, and bytes of each stream, a test.
     """
 
@@ -198,7 +199,7 @@ def pack(units: list[Unit], base_memory: int) -> tuple[bytes, int, int]:
         extra: Any = None
         if unit.kind in ("code", "code-trace"):
             extra = (place(unit.prelude), max(memory, (1 << 30) + base_memory), max(unit.output, 1 << 24))
-            extra = (unit.mode, extra) if unit.mode else extra
+            extra = (unit.mode, extra)
         elif unit.kind.endswith("-trace"):
             extra = unit.mode
         elif unit.kind.endswith("-batch"):

@@ -11,11 +11,10 @@ import marshal
 import os
 import signal
 import struct
-from _socket import socketpair
 from typing import NoReturn
 
 from . import main
-from .syscalls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
+from .syscalls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl, socketpair
 from .zygote import MESSAGE
 
 LENGTH = struct.Struct("<I")
@@ -31,7 +30,7 @@ def run() -> NoReturn:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     config = marshal.loads(_exactly(stream_in, LENGTH.unpack(_exactly(stream_in, LENGTH.size))[0]))
-    ours, theirs = (end.detach() for end in socketpair())
+    ours, theirs = socketpair()
     request, reply = os.memfd_create("request"), os.memfd_create("reply")
     if os.fork() == 0:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

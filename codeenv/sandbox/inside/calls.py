@@ -248,7 +248,7 @@ def run_candidate(job: child.Job) -> NoReturn:
     """Run the submission and answer the tester's questions about its entry point."""
     child.limit(job)
     code, text = child.load(job, True)
-    job.last = SOCKET_FD
+    job.last = max(job.last, SOCKET_FD)
     child.seal(job)
     namespace = child.fresh_module(job, "solution")
     SOURCE[0], JOB[0] = text, job
@@ -288,9 +288,7 @@ class _Failed:
 
 
 def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
-    """Run trusted test code against the proxy and leave the outcome: P passed, A assertion, E the submission's error, T
-    another error.
-    """
+    """Run trusted test code against the submission in another process, and leave the outcome."""
     prelude, memory, output = extra
     job.memory, job.output, job.cpu_s = memory, output, job.cpu_s * 10
     child.limit(job)
@@ -298,7 +296,14 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
     text = child.read(job, job.tests[index]).decode("utf-8")
     job.last = SOCKET_FD
     child.seal(job)
-    peer = Peer(SOCKET_FD, frozenset({"call", "next"}), Remote)
+    child.end(*tested(job, SOCKET_FD, starter, text))
+
+
+def tested(job: child.Job, socket: int, starter: str, text: str) -> tuple[str, str]:
+    """Run trusted test code against a proxy and return the outcome: P passed, A assertion, E the submission's error, T another
+    error, G the submission's process is gone; and what to say.
+    """
+    peer = Peer(socket, frozenset({"call", "next"}), Remote)
     namespace = child.fresh_module(job, "tests")
     try:
         entry = Remote(peer, 0)
@@ -312,8 +317,11 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
         exec(compile(text, "tests.py", "exec", 0, True), namespace)
         _run_collected(namespace, candidate)
     except BaseException as error:
-        child.end(*_failure(error, text))
-    child.end("P", "")
+        return _failure(error, text)
+    finally:
+        peer.fd = -1  # what test code keeps of this submission cannot speak to the next one
+        LAST.clear()
+    return "P", ""
 
 
 class _Solution:

@@ -280,7 +280,12 @@ def end(letter: str, words: str, index: int = 0, status: int = 0) -> NoReturn:
     """Leave a last record and end the process."""
     try:
         gc.disable()
-        body = words.encode("utf-8", "replace")
-        os.pwrite(VALUE_FD, RECORD.pack(index, ord(letter), 0.0, len(body)) + body, 0)
+        record(letter, words, index)
     finally:
         os._exit(status & 255)
+
+
+def record(letter: str, words: str, index: int = 0) -> None:
+    """Leave a record."""
+    body = words.encode("utf-8", "replace")
+    os.pwrite(VALUE_FD, RECORD.pack(index, ord(letter), 0.0, len(body)) + body, 0)

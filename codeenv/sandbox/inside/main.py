@@ -16,7 +16,6 @@ import select
 import signal
 import struct
 import sys
-from _socket import socketpair
 from typing import Any, NoReturn
 
 from . import landlock, memory, namespaces, rehearsal, runqueue, seccomp, syscalls, traced, zygote
@@ -36,7 +35,7 @@ def main(arguments: list[str]) -> NoReturn:
         if "world" in config:  # programs of other languages; imported while its file can still be reached
             from . import native
         _stack_for_recursion()
-        ours, theirs = (end.detach() for end in socketpair())
+        ours, theirs = syscalls.socketpair()
         proc = os.open("/proc", os.O_RDONLY | os.O_DIRECTORY)
         if config["level"] == "namespaces":
             namespaces.enter()

@@ -8,15 +8,17 @@ that nothing of the worker is in: an object then shares its page with the head o
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from .syscalls import libc
 
-_POOL, _HEAD, _LARGEST = 1 << 14, 48, 512
-"""Bytes of a pool of the interpreter's allocator and of its head, and of the largest object that lies in one."""
-_MOST = 4096
+_POOL = 1 << (14 if sys.version_info >= (3, 10) else 12)
+_HEAD, _LARGEST = 48, 512
+"""Bytes of a pool of the interpreter's allocator, of its head, and of the largest object that lies in one."""
+_MOST = 1 << 18
 
 _kept: list[Any] = []
 
@@ -38,7 +40,7 @@ def _fill(make: Callable[[], Any], size: int) -> None:
     """Take the free places of the pools for objects of one size, up to the first places of a pool that was empty."""
     begun = [_HEAD + number * size for number in range(4)]
     last: list[int] = []
-    for _ in range(_MOST):
+    for _ in range(_MOST // size):
         item = make()
         _kept.append(item)
         last = [*last[-3:], id(item) % _POOL]

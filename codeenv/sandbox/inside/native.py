@@ -27,7 +27,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
 
-from . import child, exec_filters, namespaces, seccomp, syscalls, zygote
+from . import child, exec_filters, memory, namespaces, seccomp, syscalls, zygote
 
 SCRATCH = "/tmp"
 CRASH_DELAY_S = 0.1
@@ -47,7 +47,7 @@ def confine(world: dict[str, Any], control: int, request: int, reply: int, say: 
     os.chdir(SCRATCH)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     worker = Worker(control, request, reply, world)
-    zygote.freeze()
+    memory.settle()
     say({"pid": os.getpid(), "python": "", "address_space": 0})
     try:
         worker.serve()
@@ -123,8 +123,9 @@ class Worker(zygote.Zygote):
         for command in self.world["commands"]:
             words = [word for part in command for word in (names if part == "{files}" else [part])]
             run = partial(self._become, job, words)
+            begun = time.monotonic()
             pid = self._fork([self.stdin, self.stdout, self.stderr], run)
-            ended = self._watch(pid, 2 * job.cpu_s)  # a driver sleeps while its compiler works
+            ended = self._watch(pid, 2 * job.cpu_s, False, begun)  # a driver sleeps while its compiler works
             if ended[:2] != (zygote.EXITED, 0):
                 break
         artifact = self._artifact(names, job.output) if ended[:2] == (zygote.EXITED, 0) else b""
@@ -176,7 +177,7 @@ class Worker(zygote.Zygote):
         pid = self._fork([*(pipes or [self.stdin, self.stdout]), self.stderr], partial(self._become, job, words))
         if pipes and _judging():
             os.close(pipes.pop())  # the end of its words is for itself to say
-        ended = self._watch(pid, 2 * job.cpu_s + 1 if conversation else job.cpu_s)
+        ended = self._watch(pid, 2 * job.cpu_s + 1 if conversation else job.cpu_s, False, started)
         when = time.monotonic()
         if pipes and not _judging() and ended[:2] != (zygote.EXITED, 0):
             time.sleep(CRASH_DELAY_S)

@@ -15,8 +15,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import batch, child
+from . import batch, calls, child
 from .board import Board
+from .proxies import Remote
+from .syscalls import libc, socketpair
 
 TIMES = 24
 """Runs after which the interpreter has replaced what it replaces."""
@@ -32,6 +34,9 @@ def f(a, b):
     return "kg", len(text.split()), sorted([b, a], key=lambda value: -value)
 """
 _CALLS: list[Any] = [((3, 1), {}), ((1, 2), {}), ((1, "a"), {}), ((1,), {})]
+
+
+_NO_MORE = 1  # SHUT_WR
 
 
 class _End(BaseException):
@@ -65,7 +70,8 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
                 (outcomes, printed, lambda: batch.run_programs(printed, board, order, 0)),
             ):
                 job.request_fd, job.code_fd = request, code
-                _until_end(file, run)
+                _until_end({child.VALUE_FD: file}, run)
+            _converse(request, value, code, single)
     finally:
         os._exit = leave
         gc.unfreeze()
@@ -86,17 +92,33 @@ def _job(request: int, code: int, count: int) -> child.Job:
     return job
 
 
-def _until_end(file: int, run: Callable[[], NoReturn]) -> None:
-    """Run with a file in the place of a child's value file, which is another file of ours."""
-    ours = os.dup(child.VALUE_FD)
-    os.dup2(file, child.VALUE_FD)
+def _converse(request: int, value: int, code: int, job: child.Job) -> None:
+    """Answer test code that has asked already, and does not wait for answers."""
+    ours, theirs = socketpair()
+    tests = calls.Peer(ours, frozenset(), Remote)
+    for target, *args in ((0, ""), (1, 3, 1), (1, [1, "a"], (2.5, None)), (1, {"a": 1}, True)):
+        tests._send(["ask", "call", Remote(tests, target), args, {}])
+    libc.shutdown(ours, _NO_MORE)
+    source = job.request_fd = os.dup(request)  # it may lie where the socket comes to lie
+    job.code_fd = code
+    _until_end({child.VALUE_FD: value, calls.SOCKET_FD: theirs}, lambda: calls.run_candidate(job))
+    for file in (ours, theirs, source):
+        os.close(file)
+
+
+def _until_end(files: dict[int, int], run: Callable[[], NoReturn]) -> None:
+    """Run with files in the places that they have in a child, which are those of other files of ours."""
+    ours = {number: os.dup(number) for number in files}
+    for number, file in files.items():
+        os.dup2(file, number)
     try:
         run()
     except _End:
         return
     finally:
-        os.dup2(ours, child.VALUE_FD)
-        os.close(ours)
+        for number, file in ours.items():
+            os.dup2(file, number)
+            os.close(file)
 
 
 def _raise(status: int) -> Any:

@@ -29,6 +29,8 @@ newfstatat readlinkat faccessat pselect6 ppoll set_robust_list get_robust_list e
 getrandom membarrier statx rseq faccessat2 close_range kill tgkill open stat lstat poll access pipe select dup2 alarm fork
 vfork readlink getrlimit setrlimit getpgrp arch_prctl time epoll_create epoll_wait eventfd pause
 """
+_BEFORE = "setpgid"
+"""What a child may call before it has added its own filter, which refuses it."""
 
 ARGUMENT_IN = {
     "prlimit64": (0, [0]),  # of the caller only
@@ -77,7 +79,7 @@ def worker_filter(arch: str) -> bytes:
     program.equal(syscalls.AUDIT_ARCH[arch], 1, 0)
     program.give(_KILL)
     program.load(_LD_NUMBER)
-    for name in PLAIN.split():
+    for name in (PLAIN + _BEFORE).split():
         if name in number:
             program.equal(number[name], 0, 1)
             program.give(_ALLOW)
@@ -106,7 +108,7 @@ def child_filter(arch: str) -> tuple[bytes, list[int]]:
     program = Program()
     pid_at = []
     program.load(_LD_NUMBER)
-    for name in ("fork", "vfork", "seccomp"):
+    for name in ("fork", "vfork", "seccomp", *_BEFORE.split()):
         if name in number:
             program.equal(number[name], 0, 1)
             program.give(refuse)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from _socket import socketpair as _socketpair
 
 AUDIT_ARCH = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """Linux audit architecture, as seccomp sees it."""
@@ -27,7 +28,8 @@ ppoll 271 73, set_robust_list 273 99, get_robust_list 274 100, epoll_pwait 281 2
 landlock_add_rule 445 445, landlock_restrict_self 446 446, memfd_create 319 279, capset 126 91, execve 59 221, mkdirat 258 34,
 unlinkat 263 35, renameat 264 38, renameat2 316 276, linkat 265 37, symlinkat 266 36, fchmod 91 52, fchmodat 268 53, umask 95
 166, utimensat 280 88, fsync 74 82, fdatasync 75 83, fallocate 285 47, truncate 76 45, fadvise64 221 223, copy_file_range 326
-285, statfs 137 43, fstatfs 138 44, sched_getparam 143 121, sched_getscheduler 145 120, fchown 93 55, fchownat 260 54
+285, statfs 137 43, fstatfs 138 44, sched_getparam 143 121, sched_getscheduler 145 120, fchown 93 55, fchownat 260 54,
+setpgid 109 154
 """
 _X86_64_ONLY = """
 open 2, stat 4, lstat 6, poll 7, access 21, pipe 22, select 23, dup2 33, alarm 37, fork 57, vfork 58, readlink 89, getrlimit 97,
@@ -61,6 +63,12 @@ def numbers(arch: str) -> dict[str, int]:
 
 libc = ctypes.PyDLL(None, use_errno=True)
 """The C library, called with the interpreter lock held: the worker has one thread."""
+
+
+def socketpair() -> tuple[int, int]:
+    """Return the descriptors of two connected sockets."""
+    one, other = _socketpair()
+    return one.detach(), other.detach()
 
 
 def syscall(number: int, *arguments: int) -> int:

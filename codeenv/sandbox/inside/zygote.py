@@ -22,7 +22,9 @@ from functools import partial
 from typing import Any, NoReturn
 
 from . import batch, board, calls, child, runqueue, traced
-from .syscalls import libc
+from .files import copy, empty, size_of
+from .syscalls import libc, socketpair
+from .tester import Tester
 
 MESSAGE = struct.Struct("<QQ")
 """A message on the control socket: (offset, length) of the units in the request file; the reply counts (entries, bytes)."""
@@ -60,10 +62,11 @@ class Zygote:
             os.dup2(os.memfd_create(name, os.MFD_CLOEXEC), number) for number, name in enumerate(("in", "out", "err", "value"))
         )  # where children have them, so that these have nothing to move
         os.closerange(self.value + 1, control)
-        self.code, self.other, self.outcomes = (
-            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("code", "other", "outcomes")
+        self.other, self.code, self.outcomes = (  # `other` takes the place that is a socket's in the children of test code
+            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("other", "code", "outcomes")
         )
         self.board = board.opened(self.outcomes)
+        self.tester = Tester()
         self.waiting = runqueue.waiting()
         self.position = 0
         self.entries: list[bytes] = []
@@ -87,7 +90,7 @@ class Zygote:
                 self._unit(number, unit)
             usage = resource.getrusage(resource.RUSAGE_SELF)
             below = resource.getrusage(resource.RUSAGE_CHILDREN)
-            cpu = usage.ru_utime + usage.ru_stime + below.ru_utime + below.ru_stime
+            cpu = usage.ru_utime + usage.ru_stime + below.ru_utime + below.ru_stime + self.tester.cpu_s()
             table = struct.pack("<d", cpu) + b"".join(self.entries)
             start = self.position
             os.pwrite(self.reply, table, start)
@@ -99,14 +102,18 @@ class Zygote:
         job.request_fd = self.request
         job.code_fd = self.code
         job.filter = self.filter
-        _empty(self.code)
+        empty(self.code)
+        if kind != "code":
+            self.tester.end()
         if kind.endswith("-batch"):
             job.blob, (job.count, needed) = tests, extra
             self._batch(number, job, batch.run_calls if kind == "call-batch" else batch.run_programs, needed)
             return
         job.tests, job.count = tests, len(tests)
-        if kind == "code-trace":
+        mode = ""
+        if kind in ("code", "code-trace"):
             mode, extra = extra
+        if kind == "code-trace":
             self._code_test(number, 0, job, extra, mode)
             return
         if kind.endswith("-trace"):
@@ -118,8 +125,10 @@ class Zygote:
                 self._fill(self.stdin, *tests[index])
                 self._run(number, index, job, partial(child.run_program, job, save))
             elif kind == "call":
-                _empty(self.stdin)
+                empty(self.stdin)
                 self._run(number, index, job, partial(child.run_call, job, save, index))
+            elif mode:
+                self._warm_test(number, index, job, *extra)
             else:
                 self._code_test(number, index, job, extra)
             if not self._compiled():
@@ -130,7 +139,7 @@ class Zygote:
         order = batch.Order(job.count, needed)
         first = 0
         while first < order.needed:
-            _empty(self.code)
+            empty(self.code)
             board.clear(self.outcomes)
             _, code = self._run(number, first, job, partial(run, job, self.board, order.tests, first), self.outcomes)
             if not self._compiled() or code in (batch.MODULE_FAILED, batch.DONE):
@@ -139,8 +148,8 @@ class Zygote:
 
     def _traced_run(self, number: int, job: child.Job, mode: str, calls: bool) -> None:
         """Run the only test of a unit under the recorder; its buffer goes where a value would."""
-        self._fill(self.stdin, *job.tests[0]) if not calls else _empty(self.stdin)
-        _empty(self.other)
+        self._fill(self.stdin, *job.tests[0]) if not calls else empty(self.stdin)
+        empty(self.other)
         os.ftruncate(self.other, self.recorder.buffer_size(mode))
         self._run(number, 0, job, partial(traced.run, job, 0, self.recorder, mode, self.other, calls), left=self.other)
 
@@ -148,8 +157,8 @@ class Zygote:
         return size_of(self.code) > 0
 
     def _fill(self, target: int, offset: int, length: int) -> None:
-        _empty(target)
-        _copy(target, self.request, offset, length)
+        empty(target)
+        copy(target, self.request, offset, length)
         os.lseek(target, 0, 0)
 
     def _run(
@@ -161,7 +170,7 @@ class Zygote:
         """
         batched = outcomes >= 0
         for file in (self.stdout, self.stderr) if batched else (self.stdout, self.stderr, self.value):
-            _empty(file)
+            empty(file)
         started = time.monotonic()
         pid = self._fork([self.stdin, self.stdout, self.stderr, outcomes if batched else self.value], run)
         ended = self._watch(pid, job.cpu_s, batched, started)
@@ -256,7 +265,7 @@ class Zygote:
         os.lseek(self.reply, self.position, 0)
         for file, size in zip(files, sizes):
             if size:
-                _copy(self.reply, file, 0, size)
+                copy(self.reply, file, 0, size)
                 self.position += size
         if self.alone:
             self._sweep()
@@ -265,6 +274,12 @@ class Zygote:
         """Kill whatever is left in the process namespace. Only process 1 of a private namespace may say "everybody"."""
         if os.getpid() != 1:
             return
+        if self.tester.pid:
+            try:
+                os.waitid(os.P_PGID, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:  # nothing is left but the tester, which is in a group of its own
+                return
+            self.tester.end()
         try:
             os.kill(-1, signal.SIGKILL)
         except ProcessLookupError:
@@ -275,21 +290,33 @@ class Zygote:
             except ChildProcessError:
                 return
 
+    def _warm_test(self, number: int, index: int, job: child.Job, prelude: tuple[int, int], memory: int, output: int) -> None:
+        """Run trusted test code in the warm tester, and the submission in a child."""
+        for file in (self.stdin, self.stdout, self.stderr, self.value, self.tester.value):
+            empty(file)
+        theirs = self.tester.ready(job, memory, output, self._fork)
+        started = time.monotonic()
+        streams = [self.stdin, self.stdout, self.stderr, self.value, theirs]
+        candidate = self._fork(streams, partial(calls.run_candidate, job))
+        os.close(theirs)
+        spent = self.tester.cpu_s()
+        self.tester.ask(self.request, prelude, job.tests[index], job.entry)
+        reason, code, usage, phase = self._watch_two(self.tester.pid, candidate, job.cpu_s, started, spent)
+        value = self.tester.value if phase else self.value  # of a submission that did not compile, its own record counts
+        self._append(number, index, job, (reason, code, usage), time.monotonic() - started, value=value)
+
     def _code_test(self, number: int, index: int, job: child.Job, extra: tuple[Any, ...], mode: str = "") -> None:
         """Run trusted test code in one child and the submission in another, joined by a socket; with `mode`, the submission
         under the recorder, whose buffer is what comes back.
         """
-        from _socket import socketpair
-
-        _empty(self.other)
+        empty(self.other)
         answer = partial(calls.run_candidate, job)
         if mode:
             os.ftruncate(self.other, self.recorder.buffer_size(mode))
             answer = partial(traced.run_candidate, job, self.recorder, mode)
         for file in (self.stdin, self.stdout, self.stderr, self.value):
-            _empty(file)
-        one, two = socketpair()
-        ours, theirs = one.detach(), two.detach()
+            empty(file)
+        ours, theirs = socketpair()
         started = time.monotonic()
         candidate = self._fork([self.stdin, self.stdout, self.stderr, self.other, theirs], answer)
         os.close(theirs)
@@ -297,7 +324,7 @@ class Zygote:
             [self.stdin, self.stdout, self.stderr, self.value, ours], partial(calls.run_tester, job, index, extra)
         )
         os.close(ours)
-        reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s)
+        reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s, started)
         wall = time.monotonic() - started
         if mode:
             self._append(number, index, job, (reason, code, usage), wall, value=self.other)
@@ -306,54 +333,89 @@ class Zygote:
             self.value, self.other = self.other, self.value
         self._append(number, index, job, (reason, code, usage), wall)
 
-    def _watch_two(self, tester: int, candidate: int, cpu_s: float) -> tuple[int, int, Any, bool]:
-        """Wait for the test code; the submission's CPU time counts against the limit, the test code's against ten times that."""
+    def _watch_two(
+        self, tester: int, candidate: int, cpu_s: float, before: float, spent: float = -1.0
+    ) -> tuple[int, int, Any, bool]:
+        """Wait for the test code; the submission's CPU time counts against the limit, the test code's against ten times that.
+
+        `spent`: the CPU seconds that a warm tester had before; -1 for one that ends with its test.
+        """
+        warm = spent >= 0
         clocks = {pid: (~pid << 3) | 2 for pid in (tester, candidate)}
-        used = dict.fromkeys(clocks, 0.0)
-        idle = 0.0
-        crowd = _load()
+        used = {candidate: 0.0, tester: max(0.0, spent)}
+        idle = crowd = 0.0
         gone: dict[int, Any] = {}
-        status = 0
-        before = time.monotonic()
-        patience = runqueue.Patience(self.waiting, candidate, cpu_s, before, (10 * cpu_s + 10) * max(1.0, crowd / 10))
+        patience: runqueue.Patience | None = None
         reason, code = EXITED, 0
-        while tester not in gone:
-            sigtimedwait(_CHILD, max(0.001, min(cpu_s - used[candidate], _SLICE_S)))
-            for pid in clocks:
-                if pid not in gone:
-                    done, status, usage = os.wait4(pid, os.WNOHANG)
-                    if done:
-                        gone[pid] = usage
-                        if pid == tester:
-                            reason, code = (
-                                (SIGNALLED, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (EXITED, os.WEXITSTATUS(status))
-                            )
-                        elif os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
-                            used[candidate] = cpu_s
+        while True:
+            wait = max(0.001, min(cpu_s - used[candidate], _SLICE_S))
+            if warm:
+                answer = self.tester.answered(wait)
+                if answer is not None:
+                    status = self._after(answer)
+                    reason, code = _why(status)
+                    break
+            else:
+                sigtimedwait(_CHILD, wait)
+                done, status, usage = os.wait4(tester, os.WNOHANG)
+                if done:
+                    gone[tester] = usage
+                    reason, code = _why(status)
+                    break
+            if candidate not in gone:
+                done, status, usage = os.wait4(candidate, os.WNOHANG)
+                if done:
+                    gone[candidate] = usage
+                    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+                        used[candidate] = cpu_s
             if self.hangup.poll(0):
                 os._exit(0)
             now = time.monotonic()
-            spent = 0.0
+            if patience is None:
+                crowd = _load()
+                unknown = (10 * cpu_s + 10) * max(1.0, crowd / 10)
+                patience = runqueue.Patience(self.waiting, candidate, cpu_s, before, unknown)
+            computed_now = 0.0
             for pid in clocks:
                 if pid not in gone:
                     try:
                         cpu = time.clock_gettime(clocks[pid])
                     except OSError:
                         continue
-                    spent += cpu - used[pid]
+                    computed_now += cpu - used[pid]
                     used[pid] = cpu
-            idle += max(0.0, now - before - (20 + 2 * crowd) * spent)
+            idle += max(0.0, now - before - (20 + 2 * crowd) * computed_now)
             before = now
-            computed = used[candidate] >= cpu_s or used[tester] >= 10 * cpu_s
-            if tester not in gone and (computed or idle > cpu_s + 0.5 or patience.over(now - used[tester], used[candidate])):
+            testing = used[tester] - max(0.0, spent)
+            computed = used[candidate] >= cpu_s or testing >= 10 * cpu_s
+            if computed or idle > cpu_s + 0.5 or patience.over(now - testing, used[candidate]):
                 reason, code = (CPU_LIMIT if computed else IDLE_LIMIT), 9
-                gone[tester] = self._kill(tester)
+                if warm:
+                    self.tester.end()
+                else:
+                    self._kill(tester)
+                break
         if candidate not in gone:
             gone[candidate] = self._kill(candidate)
+        if warm:
+            sigtimedwait(_CHILD, 0)  # their ends have been heard of
         usage = gone[candidate]
         if usage.ru_utime + usage.ru_stime > cpu_s and reason == EXITED:
             reason = CPU_LIMIT
         return reason, code, usage, self._compiled()
+
+    def _after(self, same: bool) -> int:
+        """Return the status of a warm tester that has answered, or whose connection has ended: 0 if it is to serve again."""
+        if same:
+            return 0
+        _, status, _ = os.wait4(self.tester.pid, 0)
+        self.tester.gone()
+        return int(status)
+
+
+def _why(status: int) -> tuple[int, int]:
+    """Return reason and code of a tester's end."""
+    return (SIGNALLED, os.WTERMSIG(status)) if os.WIFSIGNALED(status) else (EXITED, os.WEXITSTATUS(status))
 
 
 def _ended(status: int, usage: Any, cpu_s: float, batched: bool) -> _Ended:
@@ -371,23 +433,3 @@ def _load() -> float:
 
 
 _SYSTEM = (ctypes.c_ulong * 32)()
-
-
-def size_of(file: int) -> int:
-    """Return the size of a file and move its position there; `fstat` makes ten numbers more."""
-    return os.lseek(file, 0, os.SEEK_END)
-
-
-def _empty(file: int) -> None:
-    if size_of(file):
-        os.ftruncate(file, 0)
-        os.lseek(file, 0, 0)
-
-
-def _copy(target: int, source: int, offset: int, length: int) -> None:
-    while length > 0:
-        count = os.sendfile(target, source, offset, length)
-        if count <= 0:
-            raise OSError("a file is shorter than it says")
-        offset += count
-        length -= count
