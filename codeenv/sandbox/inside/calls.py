@@ -23,6 +23,8 @@ from .proxies import LAST, Callback, Remote
 SOCKET_FD = 4
 _LENGTH = struct.Struct("<I")
 _MESSAGE_LIMIT = 1 << 24
+_SHORT = 1 << 12
+"""Bytes to read at once: most messages are shorter."""
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "call": lambda target, *args, **kwargs: target(*args, **kwargs),
@@ -65,11 +67,10 @@ class Peer:
         self.identities: dict[int, int] = {}
         self.proxies: dict[int, Any] = {}
         self.decode = frames.decoder(self._object)
-        self.calls = 0
+        self.unread = b""
 
     def ask(self, operation: str, target: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the other end perform an operation; answer its own questions meanwhile."""
-        self.calls += 1
         sent = [target, list(args), kwargs]
         self._send(["ask", operation, *sent])
         while True:
@@ -179,29 +180,36 @@ class Peer:
             raise Gone("the submission's process ended") from None
 
     def _receive(self) -> list[Any]:
-        length = _LENGTH.unpack(self._exactly(4))[0]
-        if length > _MESSAGE_LIMIT:
+        if len(self.unread) < _LENGTH.size:
+            self._read(_LENGTH.size)
+        end = _LENGTH.size + _LENGTH.unpack_from(self.unread)[0]
+        if end > _MESSAGE_LIMIT + _LENGTH.size:
             raise Gone("a message that is too long")
+        if len(self.unread) < end:
+            self._read(end)
+        text, self.unread = self.unread[_LENGTH.size : end], self.unread[end:]
         try:
-            message = self.decode(self._exactly(length).decode("ascii"))
+            message = self.decode(text.decode("ascii"))
         except (frames.NotPlain, UnicodeDecodeError):
             raise Gone("a message that is not plain data") from None
         if type(message) is not list or not message or not _well_formed(message):
             raise Gone("a malformed message")
         return message
 
-    def _exactly(self, count: int) -> bytes:
-        parts = []
-        while count:
+    def _read(self, count: int) -> None:
+        """Read until `count` bytes and maybe more are there."""
+        parts = [self.unread]
+        count -= len(self.unread)
+        while count > 0:
             try:
-                part = os.read(self.fd, min(count, 1 << 20))
+                part = os.read(self.fd, min(max(count, _SHORT), 1 << 20))
             except OSError:
                 part = b""
             if not part:
                 raise Gone("the submission's process ended")
             parts.append(part)
             count -= len(part)
-        return b"".join(parts)
+        self.unread = b"".join(parts)
 
 
 def _well_formed(message: list[Any]) -> bool:
@@ -299,7 +307,14 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
     child.end(*tested(job, SOCKET_FD, starter, text))
 
 
-def tested(job: child.Job, socket: int, starter: str, text: str) -> tuple[str, str]:
+def compiled(text: str, name: str) -> Any:
+    """Compile trusted code."""
+    return compile(text, name, "exec", 0, True)
+
+
+def tested(
+    job: child.Job, socket: int, starter: str, text: str, compiled: Callable[[str, str], Any] = compiled
+) -> tuple[str, str]:
     """Run trusted test code against a proxy and return the outcome: P passed, A assertion, E the submission's error, T another
     error, G the submission's process is gone; and what to say.
     """
@@ -307,19 +322,23 @@ def tested(job: child.Job, socket: int, starter: str, text: str) -> tuple[str, s
     namespace = child.fresh_module(job, "tests")
     try:
         entry = Remote(peer, 0)
-        _prepare(namespace, starter)
+        try:  # test code gets the helpers and imports of the statement's code, as far as that runs by itself
+            exec(compiled(starter, "starter.py"), namespace)
+        except Exception:
+            pass
         candidate = entry("")
         root = job.entry.split(".")[0].replace("()", "")
         namespace["candidate"] = candidate
         namespace[root] = candidate if root == job.entry else entry(root)
         sys.modules["solution"] = _Solution(entry)  # type: ignore[assignment]
         LAST.clear()  # what was asked for so far were names
-        exec(compile(text, "tests.py", "exec", 0, True), namespace)
+        exec(compiled(text, "tests.py"), namespace)
         _run_collected(namespace, candidate)
     except BaseException as error:
         return _failure(error, text)
     finally:
         peer.fd = -1  # what test code keeps of this submission cannot speak to the next one
+        namespace.clear()  # its functions hold it, and it holds them
         LAST.clear()
     return "P", ""
 
@@ -334,14 +353,6 @@ class _Solution:
         if name.startswith("__"):
             raise AttributeError(name)
         return self._entry(name)
-
-
-def _prepare(namespace: dict[str, Any], starter: str) -> None:
-    """Give test code the helpers and imports of the statement's code, as far as that runs by itself."""
-    try:
-        exec(compile(starter, "starter.py", "exec", 0, True), namespace)
-    except Exception:
-        return
 
 
 def _run_collected(namespace: dict[str, Any], candidate: Any) -> None:
