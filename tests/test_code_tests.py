@@ -12,9 +12,9 @@ from codeenv.problems.problem import CodeTest, Limits, Problem
 LIMITS = Limits(time_limit_s=1.0, memory_mb=512)
 
 
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge(workers=2) as judge:
+@pytest.fixture(scope="module", params=["test", "batch"])
+def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
+    with Judge(workers=2, isolation=request.param) as judge:
         yield judge
 
 

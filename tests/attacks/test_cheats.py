@@ -35,9 +35,11 @@ HONEST = {
 }
 BACKENDS = {
     ("namespaces", "test"): ("call", "list", "asserts", "stdio"),
-    ("namespaces", "batch"): ("call", "stdio"),
+    ("namespaces", "batch"): ("call", "stdio", "asserts"),
     ("landlock", "test"): ("call", "asserts"),
+    ("landlock", "batch"): ("asserts",),
     ("docker", "test"): ("call", "asserts"),
+    ("docker", "batch"): ("asserts",),
 }
 """Level and isolation, and the kinds of test that are judged there."""
 

@@ -304,7 +304,7 @@ def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
     text = child.read(job, job.tests[index]).decode("utf-8")
     job.last = SOCKET_FD
     child.seal(job)
-    child.end(*tested(job, SOCKET_FD, starter, text))
+    child.end(*tested(job, SOCKET_FD, starter, text, compiled))
 
 
 def compiled(text: str, name: str) -> Any:
@@ -312,18 +312,16 @@ def compiled(text: str, name: str) -> Any:
     return compile(text, name, "exec", 0, True)
 
 
-def tested(
-    job: child.Job, socket: int, starter: str, text: str, compiled: Callable[[str, str], Any] = compiled
-) -> tuple[str, str]:
+def tested(job: child.Job, socket: int, starter: str, text: str, code_of: Callable[[str, str], Any]) -> tuple[str, str]:
     """Run trusted test code against a proxy and return the outcome: P passed, A assertion, E the submission's error, T another
-    error, G the submission's process is gone; and what to say.
+    error, G the submission's process is gone; and what to say. `code_of` compiles text, with its name.
     """
     peer = Peer(socket, frozenset({"call", "next"}), Remote)
     namespace = child.fresh_module(job, "tests")
     try:
         entry = Remote(peer, 0)
         try:  # test code gets the helpers and imports of the statement's code, as far as that runs by itself
-            exec(compiled(starter, "starter.py"), namespace)
+            exec(code_of(starter, "starter.py"), namespace)
         except Exception:
             pass
         candidate = entry("")
@@ -332,7 +330,7 @@ def tested(
         namespace[root] = candidate if root == job.entry else entry(root)
         sys.modules["solution"] = _Solution(entry)  # type: ignore[assignment]
         LAST.clear()  # what was asked for so far were names
-        exec(compiled(text, "tests.py"), namespace)
+        exec(code_of(text, "tests.py"), namespace)
         _run_collected(namespace, candidate)
     except BaseException as error:
         return _failure(error, text)

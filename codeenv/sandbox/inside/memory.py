@@ -1,8 +1,9 @@
 """The worker's memory as children should find it: little of it, and what they write to close together.
 
-A fork and the end of a process cost about 0.2 microseconds for each page that the worker has, and each page that a child writes to
-costs two to three (`docs/executors.md`). So free memory goes back to the system, and small objects of a child come from pools
-that nothing of the worker is in: an object then shares its page with the head of its pool, which every allocation writes to.
+A fork and the end of a process cost some 0.2 microseconds for each page that the worker has, and two to three for each page that
+a child writes to (`docs/executors.md`). So free memory goes back to the system, and small objects of a child come from
+pools that nothing of the worker is in: an object then shares its page with the head of its pool, which every allocation
+writes to.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
         for name in [name for name in sys.modules if name not in modules]:
             del sys.modules[name]
         sys.modules.update(modules)
-        sys.stdin, sys.stdout = sys.__stdin__, sys.__stdout__ = streams  # type: ignore[misc]
+        sys.stdin, sys.stdout = sys.__stdin__, sys.__stdout__ = streams  # type: ignore[misc, assignment]
         os.lseek(0, 0, 0)
         for file in (0, 1, request, value, code):
             os.ftruncate(file, 0)

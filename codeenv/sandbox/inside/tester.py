@@ -8,7 +8,7 @@ plain one, a time-out, a signal, and a number of uses.
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]
 import _thread
 import atexit
 import builtins
@@ -37,14 +37,13 @@ _PLAIN = "PAEG"
 """Outcomes after which a tester may serve again: passed, a failed assertion, an error of the submission, its end."""
 _REMEMBERED = 1 << 16
 _STORES = frozenset(opcode.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
-_LOUD = frozenset(
-    """
-    setattr delattr __dict__ __setattr__ __delattr__ vars globals locals exec eval compile __import__ __builtins__ __del__ importlib
-    modules builtins sys os signal threading _thread gc atexit warnings resource environ open io ctypes socket subprocess
-    multiprocessing asyncio concurrent contextvars faulthandler locale logging unittest mock patch decimal time weakref inspect
-    seed setstate cache lru_cache
-    """.split()
-)
+_NAMES = """
+setattr delattr __dict__ __setattr__ __delattr__ vars globals locals exec eval compile __import__ __builtins__ __del__
+importlib modules builtins sys os signal threading _thread gc atexit warnings resource environ open io ctypes socket
+subprocess multiprocessing asyncio concurrent contextvars faulthandler locale logging unittest mock patch decimal time
+weakref inspect seed setstate cache lru_cache
+"""
+_LOUD = frozenset(_NAMES.split())
 """Names in test code after which everything is looked at. What code does not name and does not set, it leaves as it is."""
 _TABLES = ("posix", "socket", "errno", "inside")
 """Modules of the interpreter's own that are not looked at, as those with an underscore: nothing that a test would replace."""
@@ -134,8 +133,8 @@ def _serve(limits: child.Job, connections: list[int]) -> NoReturn:
     child.limit(limits)
     limits.last = max(connections)
     open_files = [_TEXT, *sorted(connections)]
-    for before, after in zip(open_files, open_files[1:]):
-        os.closerange(before + 1, after)
+    for place, file in enumerate(open_files[1:]):
+        os.closerange(open_files[place] + 1, file)
     child.seal(limits)
     random = sys.modules.get("random")
     start = random.getstate() if random is not None else None

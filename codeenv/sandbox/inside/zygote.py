@@ -15,7 +15,7 @@ import select
 import signal
 import struct
 import time
-from _signal import pthread_sigmask as _sigmask  # that of `signal` makes names of the numbers, which costs a child 50 pages
+from _signal import pthread_sigmask as _sigmask  # type: ignore[import-not-found]  # `signal` makes names of numbers: 50 pages
 from _signal import sigtimedwait
 from collections.abc import Callable
 from functools import partial
