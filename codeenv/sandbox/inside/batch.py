@@ -141,7 +141,9 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     code, text, inputs = _begin(job, board, order[first])
     clock, seek, finish = time.process_time, os.lseek, os._exit
     begun, given_bytes, room = 0, -1, job.output * (job.count - 1)
-    fresh = True  # the streams are as the worker made them
+    writer: Any = sys.stdout  # as the worker made it
+    settings = _settings(writer)
+    fresh = True
     counted = clock()
     for index in order[first:]:
         given = inputs[index]
@@ -152,7 +154,10 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
         seek(0, 0, 0)
         if not fresh:
             sys.stdin = sys.__stdin__ = _reader()  # type: ignore[misc]
-            sys.stdout = sys.__stdout__ = _writer()  # type: ignore[misc]
+            if sys.stdout is not writer or _settings(writer) != settings:  # what was written is out: one that nobody touched may stay
+                writer = _writer()
+                settings = _settings(writer)
+            sys.stdout = sys.__stdout__ = writer  # type: ignore[misc]
         fresh = False
         try:
             exec(code, child.fresh_module(job, "__main__"))
@@ -182,6 +187,14 @@ def _reader() -> TextIOWrapper:
     stream: Any = TextIOWrapper(BufferedReader(FileIO(0, "r", False)), "utf-8", "surrogateescape")
     stream.mode = "r"
     return stream  # type: ignore[no-any-return]
+
+
+def _settings(writer: Any) -> tuple[object, ...]:
+    """Return what a program may have changed of a stream; `None` alone if it cannot be used any more."""
+    try:
+        return writer.closed, writer.encoding, writer.errors, writer.line_buffering, writer.write_through, len(vars(writer))
+    except (AttributeError, ValueError):
+        return (None,)
 
 
 def _writer() -> TextIOWrapper:
