@@ -51,6 +51,12 @@ PROGRAMS = {
 
 
 @pytest.fixture(scope="module")
+def alone() -> Iterator[Judge]:
+    with Judge(workers=1) as judge:
+        yield judge
+
+
+@pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     with Judge(workers=1, isolation="batch") as judge:
         yield judge
@@ -100,3 +106,35 @@ def test_the_asked_for_tests_run_before_the_other_inputs_of_a_cache() -> None:
             True,
             True,
         ]
+
+
+STREAMS = {
+    "print": "print(input())",
+    "closes standard output": "import sys\nprint(input())\nsys.stdout.close()",
+    "closes standard input": "import sys\nprint(input())\nsys.stdin.close()",
+    "puts another stream in its place": "import sys, io\nprint(input())\nsys.stdout = io.StringIO()\nprint('no')",
+    "puts nothing in its place, with text unwritten": "import sys\nsys.stdout.write(input())\nsys.stdout = None",
+    "puts standard error in its place, with text unwritten": "import sys\nsys.stdout.write(input())\nsys.stdout = sys.stderr",
+    "detaches it": "import sys\nb = sys.stdout.detach()\nb.write(input().encode())\nb.flush()",
+    "reconfigures it": "import sys\nsys.stdout.reconfigure(line_buffering=True)\nprint(input())",
+    "replaces its write": "import sys\nw = sys.stdout.write\nsys.stdout.write = lambda s: w(s + s)\nprint(input(), end=' ')",
+    "writes bytes": "import sys\nsys.stdout.buffer.write(sys.stdin.buffer.read())",
+    "writes to the descriptor": "import os\nos.write(1, os.read(0, 100))",
+    "opens the descriptor": "f = open(1, 'w', closefd=False)\nf.write(open(0, closefd=False).read())\nf.flush()",
+    "reads in part": "import sys\nprint(sys.stdin.read(1))",
+    "reads beyond the end": "import sys\nprint(input())\nprint(sys.stdin.read(), sys.stdin.readline())",
+    "floods in one test": "n = input()\nif n == '1':\n    for _ in range(99999): print('abc')\nprint(n)",
+    "floods in one test, at once": "n = input()\nprint('x' * 999999 if n == '1' else n)",
+    "ends without writing its text": "import os, sys\nsys.stdout.write(input())\nif 0: os._exit(0)",
+}
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_program_of_a_batch_finds_its_streams_as_in_a_process_of_its_own(judge: Judge, alone: Judge, name: str) -> None:
+    tests = tuple(StdioTest(f"{n}\n", f"{n}\n") for n in (0, 1, 23, 4))
+    problem = Problem("echo", "", "stdio", private_tests=tests, limits=Limits(time_limit_s=2.0, output_kb=64))
+    verdicts = []
+    for one in (alone, judge):
+        results = one.judge(problem, STREAMS[name]).results
+        verdicts.append([(result.verdict, result.output[:100]) for result in results])
+    assert verdicts[0] == verdicts[1]

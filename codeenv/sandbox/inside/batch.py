@@ -145,6 +145,7 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     settings = _settings(writer)
     fresh = True
     counted = clock()
+    last = order[-1]
     for index in order[first:]:
         given = inputs[index]
         os.pwrite(0, given, 0)
@@ -154,7 +155,7 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
         seek(0, 0, 0)
         if not fresh:
             sys.stdin = sys.__stdin__ = _reader()  # type: ignore[misc]
-            if sys.stdout is not writer or _settings(writer) != settings:  # what was written is out: one that nobody touched may stay
+            if _settings(writer) != settings:  # what was written is out, so one that nobody touched may stay
                 writer = _writer()
                 settings = _settings(writer)
             sys.stdout = sys.__stdout__ = writer  # type: ignore[misc]
@@ -164,16 +165,21 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
             letter, words = "F", ""
         except BaseException as error:
             letter, words = child.outcome_of(error, text, job)
-        try:
-            sys.stdout.flush()
-        except (OSError, ValueError):
-            letter = "L" if os.fstat(1).st_size - begun > job.output else letter
+        flushed = _flushed(sys.stdout)
+        if sys.stdout is not writer:
+            flushed &= _flushed(writer)
+        if not flushed:
+            _forget(writer)
+            if os.fstat(1).st_size - begun > job.output:
+                letter = "L"
+            elif letter == "F":  # as the interpreter ends then
+                letter, words = "X", "SystemExit: 120"
         end = seek(1, 0, 2)
         size = end - begun  # to read up to the limit would mean to make room for it
         output = os.pread(1, min(size, job.output + 1), begun) if size > 0 else b""
         body = child.LENGTH.pack(len(output)) + output
         begun = end
-        if begun > room or begun > _ONE_AFTER_ANOTHER:
+        if (begun > room or begun > _ONE_AFTER_ANOTHER) and index != last:
             os.ftruncate(1, 0)
             begun = seek(1, 0, 0)
         now = clock()
@@ -195,6 +201,24 @@ def _settings(writer: Any) -> tuple[object, ...]:
         return writer.closed, writer.encoding, writer.errors, writer.line_buffering, writer.write_through, len(vars(writer))
     except (AttributeError, ValueError):
         return (None,)
+
+
+def _flushed(stream: Any) -> bool:
+    """Say whether a stream's text is written: not if the file is full, or if a program has put something else in its place."""
+    try:
+        if stream is not None and not stream.closed:
+            stream.flush()
+    except BaseException:
+        return False
+    return True
+
+
+def _forget(writer: Any) -> None:
+    """Make what a stream still holds go nowhere."""
+    try:
+        writer.buffer.raw.close()
+    except (AttributeError, ValueError, OSError):
+        return
 
 
 def _writer() -> TextIOWrapper:

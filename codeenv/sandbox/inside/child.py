@@ -269,7 +269,7 @@ def leave(letter: str, words: str, error: BaseException | None) -> NoReturn:
         letter, words = "E", f"{type(problem).__name__}: in an exit function"
     for stream in (sys.stdout, sys.__stdout__, sys.stderr):
         try:
-            if stream is not None:
+            if stream is not None and not stream.closed:
                 stream.flush()
         except BaseException:
             status = status or 120
