@@ -187,8 +187,10 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def _x_ticks(curve: Curve, low: float, high: float) -> list[float]:
+    values = sorted({x for series in curve.series for x in series.x})
+    if curve.log_x and len(values) <= 6:
+        return values
     if curve.discrete:
-        values = sorted({x for series in curve.series for x in series.x})
         return values if len(values) <= 12 else values[:: -(-len(values) // 12)]
     if curve.log_x and low > 0:
         return [v for v in (m * 10.0**e for e in range(-3, 9) for m in (1, 2, 5)) if low <= v <= high] or [low, high]
