@@ -56,7 +56,7 @@ class GeneratedTests:
 
 
 def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 0, mutant_limit: int = 20) -> GeneratedTests:
-    """Generate private tests from the first correct solution.
+    """Generate private tests from the first correct solution that passes the known tests.
 
     Args:
         problem: a problem with a correct solution and at least one test with an input: a call test, whose arguments show the
@@ -67,7 +67,7 @@ def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 
         mutant_limit: most mutants that measure the tests.
 
     Raises:
-        CodeenvError: if the problem has no reference or no such test, or is a conversation.
+        CodeenvError: if the problem has no reference that passes its tests, or no such test, or is a conversation.
     """
     known = [test for test in problem.tests("all") if isinstance(test, (CallTest, StdioTest))]
     if not known or not problem.correct_solutions:
@@ -78,11 +78,11 @@ def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 
     if problem.checker.kind == "interactor" or problem.checker.passes > 1:
         raise CodeenvError(f"problem {problem.id!r}: tests are not generated for conversations and several passes")
     random = Random(f"{seed} {problem.id}")
-    reference = problem.correct_solutions[0]
+    given, (problem, reference) = problem, _trusted(problem, judge)
     candidates = _candidates(known, random, count * 6)
     tests = _agreed(problem, _answered(problem, candidates, reference, judge), judge)[:count]
     more = replace(
-        problem,
+        given,
         private_tests=(*problem.private_tests, *tests),
         tags=tuple(dict.fromkeys((*problem.tags, "generated-tests"))) if tests else problem.tags,
     )
@@ -97,6 +97,20 @@ def generate_tests(problem: Problem, judge: Judge, count: int = 20, seed: int = 
         coverage_before=line_coverage(problem, reference, judge),
         coverage_after=line_coverage(more, reference, judge),
     )
+
+
+def _trusted(problem: Problem, judge: Judge) -> tuple[Problem, str]:
+    """Return the problem with those of its first correct solutions that pass its tests, and the first of them."""
+    sources = problem.correct_solutions[:_SOLUTIONS]
+    reports = judge.judge_many([JudgeRequest(problem, source) for source in sources])
+    good = tuple(source for source, report in zip(sources, reports, strict=True) if report.accepted)
+    if not good:
+        reason = reports[0].verdict.value
+        raise CodeenvError(
+            f"problem {problem.id!r}: tests are not generated, since none of its first {len(sources)} correct solutions passes "
+            f"the known tests ({reason})"
+        )
+    return replace(problem, correct_solutions=good), good[0]
 
 
 def _candidates(known: Sequence[CallTest | StdioTest], random: Random, count: int) -> list[CallTest | StdioTest]:

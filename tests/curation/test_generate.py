@@ -1,5 +1,7 @@
 """Generated tests are right by a trusted reference, deterministic, and catch mutants that the old tests let pass."""
 
+from dataclasses import replace
+
 import pytest
 
 from codeenv.curation import generate_tests
@@ -56,10 +58,10 @@ def test_the_same_seed_generates_the_same_tests(judge) -> None:
 def test_inputs_on_which_the_reference_raises_or_is_not_deterministic_are_dropped(judge) -> None:
     unsteady = (
         "import random\n\ndef clamp(values, low):\n    if low < 0:\n        raise ValueError\n"
-        "    return random.random() if values else 0\n"
+        "    return random.random() if values and values != [5] else 0\n"
     )
-    result = generate_tests(problem(unsteady), judge, count=10, mutant_limit=0)
-    assert all(test.expected == 0 and test.args[0] == [] and test.args[1] >= 0 for test in result.tests)
+    result = generate_tests(problem(unsteady, private_tests=(CallTest(([5], 3), {}, 0),)), judge, count=10, mutant_limit=0)
+    assert all(test.expected == 0 and test.args[0] in ([], [5]) and test.args[1] >= 0 for test in result.tests)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +79,17 @@ def test_inputs_on_which_the_reference_raises_or_is_not_deterministic_are_droppe
 def test_a_problem_that_tests_cannot_be_generated_for_is_refused(subject: Problem, judge) -> None:
     with pytest.raises(CodeenvError, match=r"tests are (not )?generated for"):
         generate_tests(subject, judge)
+
+
+def test_only_solutions_that_pass_the_known_tests_are_trusted(judge) -> None:
+    wrong = CLAMP.replace("low + 1", "low")
+    subject = problem(correct_solutions=(wrong, CLAMP), private_tests=(CallTest(([1], 3), {}, [4]),))
+    result = generate_tests(subject, judge, count=6, seed=1, mutant_limit=0)
+    assert result.tests
+    assert judge.judge(result.problem, CLAMP).accepted
+    assert result.problem.correct_solutions == (wrong, CLAMP)
+    with pytest.raises(CodeenvError, match=r"none of its first 1 correct solutions passes the known tests \(wrong_answer\)"):
+        generate_tests(replace(subject, correct_solutions=(wrong,)), judge)
 
 
 METHOD = "class Solution:\n" + "".join(f"    {line}\n" for line in CLAMP.replace("(values", "(self, values").splitlines())

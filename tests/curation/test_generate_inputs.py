@@ -64,8 +64,10 @@ def test_inputs_on_which_correct_solutions_differ_are_dropped(judge) -> None:
 
 
 def test_a_program_that_prints_by_chance_gets_no_tests(judge) -> None:
-    chance = "import random\nprint(random.random(), input())\n"
-    assert generate_tests(program(correct_solutions=(chance,)), judge, count=5, mutant_limit=0).tests == ()
+    chance = "import random\nprint(1 if input() == 'ab' else random.random())\n"
+    tests = (StdioTest("ab\n", "1\n"),)
+    subject = program(correct_solutions=(chance,), public_tests=tests, private_tests=tests)
+    assert generate_tests(subject, judge, count=5, mutant_limit=0).tests == ()
 
 
 LAYOUTS = {

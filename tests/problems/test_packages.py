@@ -387,6 +387,8 @@ FOLDERS = {
     "submissions/accepted/mixed/a.py": "print(1)\n",
     "submissions/accepted/mixed/b.c": "int main() {}\n",
     "submissions/accepted/prolog.pl": "main.\n",
+    "submissions/accepted/old.py": "print 2 * input()\n",
+    "submissions/wrong_answer/old.py": "print 2 * input()\n",
     "submissions/elsewhere/c.py": "print(1)\n",
 }
 
@@ -405,6 +407,8 @@ def test_a_submission_in_several_files_becomes_one_source_that_is_right(tmp_path
     assert "in none of the languages" in left_out["accepted/prolog.pl"]
     assert left_out["elsewhere/c.py"] == "nothing is expected of it"
     assert left_out["accepted/good.cpp"] == "it is empty"
+    assert left_out["accepted/old.py"].startswith("it is not Python 3 (Missing parentheses")
+    assert "wrong_answer/old.py" in known
 
 
 def test_a_validator_in_a_folder_of_its_own_finds_its_headers_beside_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import fnmatch
 import itertools
 import re
 import reprlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -110,11 +111,22 @@ def read_submissions(files: PackageFiles) -> tuple[tuple[Submission, ...], tuple
             if not rules:
                 raise ProblemError("nothing is expected of it")
             source, language = _source(files, path, names)
+            found.append(_checked(Submission(path, source, language, rules)))
         except ProblemError as error:
             left_out.append((path, str(error)))
-            continue
-        found.append(Submission(path, source, language, rules))
     return tuple(found), tuple(left_out)
+
+
+def _checked(known: Submission) -> Submission:
+    """Return a submission, unless it must be accepted and is in Python 2."""
+    if known.language == "python" and known.accepted:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                compile(known.source, known.name, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+            raise ProblemError(f"it is not Python 3 ({getattr(error, 'msg', None) or error})") from None
+    return known
 
 
 def _source(files: PackageFiles, path: str, names: list[str]) -> tuple[str, str]:
