@@ -52,7 +52,8 @@ def test_a_program_is_decoded_as_python_decodes_it(tmp_path, capsys, data):
 
 
 @pytest.mark.parametrize(
-    ("data", "reason"), [(b"s = '\xe9'\n", "cannot be decoded: invalid or missing encoding"), (b"# coding: klingon\n", "unknown encoding: klingon")]
+    ("data", "reason"),
+    [(b"s = '\xe9'\n", "cannot be decoded: invalid or missing encoding"), (b"# coding: klingon\n", "unknown encoding: klingon")],
 )
 def test_a_program_that_python_cannot_decode_is_refused(tmp_path, capsys, data, reason):
     (tmp_path / "saved.py").write_bytes(data)
