@@ -13,7 +13,6 @@ import os
 import random
 import threading
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -118,8 +117,7 @@ class ChatAgent:
         request: dict[str, Any] = {"model": self.model, "messages": messages, **self._sampling}
         if self._logprobs:
             request["logprobs"] = True
-        async with line.slots:
-            completion, tries = await self._with_retries(lambda: line.client.chat.completions.create(**request))
+        completion, tries = await self._with_retries(line, request)
         return self._response(completion, tries)
 
     async def end_run(self) -> None:
@@ -146,19 +144,19 @@ class ChatAgent:
                 self._lines[loop] = _Line(client, asyncio.Semaphore(self._max_requests))
             return self._lines[loop]
 
-    async def _with_retries(self, send: Callable[[], Awaitable[Any]]) -> tuple[Any, int]:
+    async def _with_retries(self, line: _Line, request: dict[str, Any]) -> tuple[Any, int]:
         deadline, reason = current_deadline(), ""
         for attempt in range(self._retries + 1):
-            await self._pace.wait()
-            self._note(deadline, attempt + 1, reason)
+            self._note(deadline, attempt, reason)
             wait_s: float | None = None
+            await self._pace.wait()
             try:
-                completion = await send()
-                if completion.choices and completion.choices[0].message.content:
+                async with line.slots:
+                    self._note(deadline, attempt + 1, reason)
+                    completion = await line.client.chat.completions.create(**request)
+                if _text_of(completion):
                     return completion, attempt
-                reason = "the answer has no text"
-                if completion.choices and completion.choices[0].finish_reason != "stop":
-                    reason += f" (finish reason {completion.choices[0].finish_reason!r})"
+                reason = _why_no_text(completion)
             except asyncio.CancelledError:
                 raise
             except Exception as error:
@@ -175,7 +173,8 @@ class ChatAgent:
         """Leave word of what happened so far, in case the deadline comes before an answer."""
         if deadline is not None:
             last = f", the last error: {reason}" if reason else ""
-            deadline.waiting_for = f"model {self.model!r} was sent {_times(sent)}{last}"
+            turn = "" if sent else " and waits for its turn (see max_requests, requests_per_minute)"
+            deadline.waiting_for = f"model {self.model!r} was sent {_times(sent)}{turn}{last}"
 
     async def _wait(self, attempt: int, asked_s: float | None, reason: str) -> None:
         """Wait before the next request.
@@ -250,6 +249,18 @@ class _Pace:
                 start = max(now, self._next)
                 self._next = start + self._gap_s
             await asyncio.sleep(start - now)
+
+
+def _text_of(completion: Any) -> str:
+    choices = getattr(completion, "choices", None)
+    return getattr(getattr(choices[0], "message", None), "content", None) or "" if choices else ""
+
+
+def _why_no_text(completion: Any) -> str:
+    if not hasattr(completion, "choices"):  # a page instead of JSON, with status 200
+        return "the answer is no chat completion; is base_url the address of the API, such as http://localhost:8000/v1?"
+    finish = completion.choices[0].finish_reason if completion.choices else None
+    return "the answer has no text" + (f" (finish reason {finish!r})" if finish not in ("stop", None) else "")
 
 
 def _may_pass(error: Exception) -> bool:

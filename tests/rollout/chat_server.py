@@ -60,6 +60,9 @@ async def chat(request, writer):
         await send(writer, 401, {"error": {"message": "the key Bearer secret-key-1234 is not known"}})
     elif model == "hangs":
         await asyncio.sleep(3600)
+    elif model == "is-a-page":
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>")
+        await writer.drain()
     elif model == "asks-for-an-hour":
         await send(writer, 429, {"error": {"message": "come back later"}}, "Retry-After: 3600\r\n")
     elif model == "fails-at-length":
