@@ -3,6 +3,7 @@
     python benchmarks/serve.py                     # 2,000 requests, 16 clients
     python benchmarks/serve.py --requests 200      # a smoke run
     python benchmarks/serve.py --soak 40           # 40 minutes of mixed clients; does anything grow?
+    python benchmarks/serve.py --peer http://127.0.0.1:8080 --peer-pid PID      # the same load on a server of SandboxFusion, too
 
 The same programs, once through `Judge.judge`, once through `POST /run_code` and `POST /v1/judge` of a `codeenv serve` on
 loopback, with as many workers; CPU seconds of the service's process and of its workers, wall latency at the client.
@@ -16,7 +17,9 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import httpx
 import numpy as np
@@ -27,12 +30,22 @@ from codeenv import Judge, Problem
 from codeenv.problems.problem import StdioTest
 
 
-def main(requests: int = 2000, clients: int = 16, workers: int = 2, soak: float = 0.0, seed: int = 0) -> int:
+def main(
+    requests: int = 2000,
+    clients: int = 16,
+    workers: int = 2,
+    soak: float = 0.0,
+    seed: int = 0,
+    peer: str = "",
+    peer_pid: int = 0,
+) -> int:
     """Print the table.
 
     Args:
         soak: minutes of mixed clients instead, see `serve_soak`.
         seed: of the soak's requests.
+        peer: URL of a server with SandboxFusion's `/run_code`, which gets the same programs.
+        peer_pid: its process, whose CPU seconds are counted with those of the processes it has waited for.
     """
     if soak:
         return serve_soak.soak(soak, clients, workers, seed)
@@ -55,10 +68,15 @@ def main(requests: int = 2000, clients: int = 16, workers: int = 2, soak: float 
     try:
         with httpx.Client(base_url=url, timeout=120, limits=httpx.Limits(max_connections=clients)) as client:
             client.post("/run_code", json={"code": "print(1)", "language": "python"})
-            bodies = [{"code": source, "language": "python", "stdin": "1\n"} for source in programs]
-            rows.append(("POST /run_code", *ask(client, "/run_code", bodies, clients)))
+            bodies = [{"code": source, "language": "python", "stdin": "1\n", "run_timeout": 60} for source in programs]
+            rows.append(("POST /run_code", *ask(client, "/run_code", bodies, clients, lambda: cpu_s(client))))
             bodies = [{"problem": problem.to_dict(), "source": source} for source in programs]
-            rows.append(("POST /v1/judge", *ask(client, "/v1/judge", bodies, clients)))
+            rows.append(("POST /v1/judge", *ask(client, "/v1/judge", bodies, clients, lambda: cpu_s(client))))
+        if peer:
+            with httpx.Client(base_url=peer, timeout=120, limits=httpx.Limits(max_connections=clients)) as client:
+                bodies = [{"code": source, "language": "python", "stdin": "1\n", "run_timeout": 60} for source in programs]
+                client.post("/run_code", json=bodies[0])
+                rows.append(("peer /run_code", *ask(client, "/run_code", bodies, clients, lambda: tree_cpu_s(peer_pid))))
     finally:
         service.terminate()
         service.wait()
@@ -69,18 +87,21 @@ def main(requests: int = 2000, clients: int = 16, workers: int = 2, soak: float 
     return 0
 
 
-def ask(client: httpx.Client, path: str, bodies: list[dict[str, object]], clients: int) -> tuple[float, float, float]:
+def ask(
+    client: httpx.Client, path: str, bodies: list[dict[str, object]], clients: int, cpu: Callable[[], float]
+) -> tuple[float, float, float]:
     """Return CPU seconds a request (service and workers) and the latency's median and 99th percentile."""
 
     def one(body: dict[str, object]) -> float:
         start = time.perf_counter()
-        client.post(path, json=body).raise_for_status()
+        answer = client.post(path, json=body).raise_for_status().json()
+        assert path != "/run_code" or answer["run_result"]["return_code"] == 0, answer
         return time.perf_counter() - start
 
-    before = cpu_s(client)
+    before = cpu()
     with ThreadPoolExecutor(clients) as threads:
         latencies = list(threads.map(one, bodies))
-    return (cpu_s(client) - before) / len(bodies), float(np.quantile(latencies, 0.5)), float(np.quantile(latencies, 0.99))
+    return (cpu() - before) / len(bodies), float(np.quantile(latencies, 0.5)), float(np.quantile(latencies, 0.99))
 
 
 def cpu_s(client: httpx.Client) -> float:
@@ -89,6 +110,12 @@ def cpu_s(client: httpx.Client) -> float:
         float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))  # type: ignore[union-attr]
         for name in ("process_cpu_seconds_total", "codeenv_worker_cpu_seconds")
     )
+
+
+def tree_cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and of the children it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

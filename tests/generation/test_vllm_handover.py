@@ -1,6 +1,9 @@
 """Responses from a server with vLLM's endpoints, and the trainer's weights handed over to it.
 
-The server is `stand_in_vllm.py`; with CODEENV_VLLM=PYTHON it is vLLM itself, `PYTHON -m vllm.entrypoints.openai.api_server`.
+The server is `stand_in_vllm.py`. With CODEENV_VLLM_URL it is a vLLM server that runs already, on the model that
+`python tests/generation/test_vllm_handover.py FOLDER` writes:
+
+    VLLM_SERVER_DEV_MODE=1 vllm serve FOLDER --dtype float32 --max-model-len 2048
 """
 
 import dataclasses
@@ -22,11 +25,12 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]")
 import torch
 from sample_problems import ADD_ONE, ECHO
 from tiny_chat_tokenizer import make_tokenizer
+from transformers import LlamaForCausalLM
 
 from codeenv import Judge
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.load import add_adapters, load_policy
-from codeenv.agents.lm.models import MiniShape, build_mini_policy
+from codeenv.agents.lm.models import MiniShape
 from codeenv.agents.lm.scoring import build_batch, response_logprobs
 from codeenv.agents.lm.served import ServedPolicy, ServedSampler, merged_state
 from codeenv.agents.lm.storage import save_pretrained
@@ -41,9 +45,9 @@ from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
 
 torch.set_num_threads(1)
-SHAPE = MiniShape(hidden=64, feed_forward=96, layers=2, heads=2, context=1024, spread=0.5)
+SHAPE = MiniShape(hidden=64, feed_forward=128, layers=2, heads=2, context=2048, spread=0.5)
 CHAT = TemplateFormat(make_tokenizer())
-REAL = os.environ.get("CODEENV_VLLM")
+REAL = os.environ.get("CODEENV_VLLM_URL")
 EXACT = 1e-4
 
 
@@ -54,16 +58,11 @@ def running(folder, *flags):
         port = free.getsockname()[1]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, str(Path(__file__).with_name("stand_in_vllm.py")), str(folder), str(port), *flags]
-    if REAL and not flags:
-        environment |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-        environment["PATH"] = f"{Path(REAL).parent}:{environment['PATH']}"
-        command = [REAL, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder), "--port", str(port)]
-        command += ["--dtype", "float32", "--enforce-eager", "--max-model-len", str(SHAPE.context), "--host", "127.0.0.1"]
     log = folder.parent / f"{port}.log"
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
-        for _ in range(3000):
+        for _ in range(1200):
             assert server.poll() is None, log.read_text()
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/models", timeout=5)
@@ -77,11 +76,18 @@ def running(folder, *flags):
 
 
 def model(seed):
-    return build_mini_policy(CHAT.tokenizer, SHAPE, seed)
+    config = SHAPE.config(CHAT.tokenizer)
+    config.tie_word_embeddings = False  # vLLM 0.32 on a processor keeps a packed copy of a tied head when it reloads
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return LlamaForCausalLM(config)
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory):
+    if REAL:
+        yield REAL
+        return
     folder = tmp_path_factory.mktemp("vllm") / "model"
     save_pretrained(model(0), CHAT.tokenizer, folder)
     with running(folder) as url:
@@ -263,3 +269,7 @@ def test_settings_that_a_server_cannot_meet_are_refused(tmp_path, judge, changes
 def test_settings_of_the_server_are_checked(changes):
     with pytest.raises(CodeenvError, match="server"):
         dataclasses.replace(ServerConfig("http://localhost:8000"), **changes)
+
+
+if __name__ == "__main__":
+    save_pretrained(model(0), CHAT.tokenizer, Path(sys.argv[1]))
