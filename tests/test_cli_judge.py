@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from codeenv.cli import main
+from codeenv.sandbox.toolchains import missing
 
 PROBLEM = {
     "id": "demo/inc", "statement": "s", "mode": "call", "entry_point": "f",
@@ -93,4 +96,13 @@ def test_doctor_names_the_levels_and_what_is_installed(capsys: pytest.CaptureFix
 
 def test_doctor_attacks_the_judge(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--attack"]) == 0
-    assert "attack        namespaces: no cheat passed" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "attack        namespaces: no cheat passed" in shown
+    assert missing("cpp") or "attack        C++ in namespaces: none of " in shown
+
+
+def test_doctor_needs_no_optional_package() -> None:
+    code = "import sys; sys.modules['docker'] = None; from codeenv.cli import main; sys.exit(main(['doctor']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "isolation     docker: not available: sandbox 'docker' needs the package 'docker'" in done.stdout

@@ -15,6 +15,7 @@ import tyro
 from codeenv.judge.cheats import cheats_that_pass
 from codeenv.sandbox import cgroups, levels, toolchains
 from codeenv.sandbox.foreign import Foreign
+from codeenv.sandbox.native_attacks import NATIVE_ATTACKS, native_attacks_that_succeed
 
 _OPTIONAL = {
     "torch": "agents",
@@ -39,7 +40,8 @@ def main(
     Example: codeenv doctor --attack
 
     Args:
-        attack: also run cheating submissions against the judge at every level that holds here.
+        attack: also run cheating submissions against the judge at every level that holds here, and attacks in C++ where it is
+            installed.
         interpreter: path of the CPython (3.9 or newer) that runs submissions.
         as_json: print the findings as JSON.
     """
@@ -61,6 +63,9 @@ def main(
         usable = [level for level, reason in reasons.items() if not reason and level != "rlimits"]
         passed = {level: cheats_that_pass(level, interpreter) for level in usable}
         found["attack"] = {level: {"cheats_that_pass": names} for level, names in passed.items()}
+        if found["languages"]["cpp"]["version"]:
+            passed["C++"] = native_attacks_that_succeed()
+            found["attack_in_cpp"] = {"attacks_that_succeed": passed["C++"]}
     print(json.dumps(found) if as_json else _shown(found))
     return 0 if not reasons["namespaces"] and not any(passed.values()) else 1
 
@@ -86,6 +91,10 @@ def _shown(found: dict[str, Any]) -> str:
     for level, state in found.get("attack", {}).items():
         names = state["cheats_that_pass"]
         lines.append(f"attack        {level}: " + ("no cheat passed" if not names else f"PASSED: {', '.join(names)}"))
+    if "attack_in_cpp" in found:
+        names = found["attack_in_cpp"]["attacks_that_succeed"]
+        words = f"none of {len(NATIVE_ATTACKS)} attacks succeeded" if not names else f"SUCCEEDED: {', '.join(names)}"
+        lines.append(f"attack        C++ in namespaces: {words}")
     return "\n".join(lines)
 
 

@@ -76,10 +76,10 @@ class DockerWorker:
     """
 
     def __init__(self, config: DockerConfig) -> None:
+        self._client = engine()
         import docker
 
         self.cpu_s = 0.0
-        self._client = engine()
         self._container = ""
         self._stream: Any = None
         self._pending = b""

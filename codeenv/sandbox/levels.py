@@ -21,6 +21,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from codeenv.errors import CodeenvError
 from codeenv.sandbox import attacks
 from codeenv.sandbox.pool import Pool, WorkerLike
 from codeenv.sandbox.units import SandboxError, WorkerLost
@@ -161,7 +162,7 @@ def check(level: str, interpreter: str | None = None) -> str:
             pool.run([Unit("stdio", b"print(1)", "", (b"",))])
         finally:
             pool.close()
-    except (SandboxError, WorkerLost) as error:
+    except (CodeenvError, WorkerLost) as error:
         return str(error)
     return ""
 

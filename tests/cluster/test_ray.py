@@ -1,6 +1,7 @@
 """Judging on a Ray cluster of two nodes on this machine; one of them is killed in mid-run."""
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import ray
 from adapter_problems import PROBLEMS, our_rewards
 from ray.cluster_utils import Cluster
 
+import codeenv
 from codeenv.batch import EpisodeBatch
 from codeenv.judge import Judge, JudgeRequest
 from codeenv.rollout import rollout
@@ -85,10 +87,30 @@ def test_more_workers_than_cores_are_refused_with_a_sentence(ray_judge):
 
 
 def test_a_node_with_another_version_is_refused(ray_judge, monkeypatch):
+    ray_judge.judge_many(requests()[:4])
     monkeypatch.setattr("codeenv.version.__version__", "9.9.9")
     ray_judge._pool._idle.pop().close()  # make room for another worker
     with pytest.raises(SandboxError, match=r"has codeenv .*, this process has 9\.9\.9; install the same"):
         open_ray_pool(1, None)
+
+
+def test_a_node_that_has_another_release_stops_the_command_with_a_sentence(tmp_path, monkeypatch):
+    shutil.copytree(Path(codeenv.__file__).parent, tmp_path / "codeenv", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "codeenv" / "version.py").write_text('__version__ = "0.0.1"\n')
+    head = {"num_cpus": 0, "include_dashboard": False, "node_ip_address": "127.0.0.5"}
+    skewed = Cluster(initialize_head=True, head_node_args=head)
+    try:
+        with monkeypatch.context() as older:
+            older.setenv("PYTHONPATH", str(tmp_path))
+            skewed.add_node(num_cpus=1, node_ip_address="127.0.0.6")
+        command = [sys.executable, "-c", "from codeenv.cli import main; raise SystemExit(main())", "rollout", "--workers", "1"]
+        options = ["--env", "codeenv/Procedural-v0", "--limit", "1", "--ray", skewed.address]
+        done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=100, cwd="/")
+    finally:
+        skewed.shutdown()
+    assert done.returncode == 2
+    assert f"node 127.0.0.6 has codeenv 0.0.1, this process has {codeenv.__version__}; install the same" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_node_that_is_killed_in_mid_run_loses_no_episode_and_changes_no_verdict(cluster, ray_judge, judge):

@@ -14,6 +14,7 @@ from codeenv.judge import Judge, Report
 from codeenv.problems.problem import Limits, Problem, StdioTest
 from codeenv.sandbox import levels
 from codeenv.sandbox.foreign import CompileLimits, Foreign
+from codeenv.sandbox.native_attacks import NATIVE_ATTACKS, native_attacks_that_succeed
 from codeenv.sandbox.toolchains import missing, source_name
 from codeenv.sandbox.units import Unit
 
@@ -104,3 +105,12 @@ def test_a_bomb_for_a_compiler_does_not_compile_and_leaves_the_compiler_working(
     honest = f"int main(void) {{ return 0; }} // {name}"
     artifact = compilers.compile("c", {"main.c": honest.encode()}).artifact
     assert compilers.run("c", Unit("stdio", artifact, "", (b"",)))[0].code == 0
+
+
+def test_no_attack_of_the_doctor_succeeds_and_each_would_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    if reason := missing("cpp") or levels.check("namespaces"):
+        pytest.skip(reason)
+    assert native_attacks_that_succeed() == []
+    for name in NATIVE_ATTACKS:
+        monkeypatch.setitem(NATIVE_ATTACKS, name, f"getpid() > 0 || ({NATIVE_ATTACKS[name]})")
+    assert native_attacks_that_succeed() == list(NATIVE_ATTACKS)
