@@ -1,7 +1,7 @@
 """SandboxFusion's endpoints, so that its clients (verl, and others) can be pointed here: `/run_code`, `/submit`, `/v1/ping`.
 
 A program runs in our sandbox: no network, no files, one process. Requests that need more (`files`, `fetch_files`, languages that
-are not installed) are answered with 400 and a sentence. `/submit` compares outside the sandbox, in the judge.
+are unknown or not installed) are answered with 400 and a sentence. `/submit` compares outside the sandbox, in the judge.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from codeenv.errors import CodeenvError
 from codeenv.judge import JudgeRequest
 from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.problems import Limits, Problem, StdioTest
+from codeenv.problems.languages import LANGUAGES
 from codeenv.server.service import ERRORS, JudgeLostError, Service
 from codeenv.submission import extract_code
 
 __all__ = ["router"]
 
 router = APIRouter(responses=ERRORS)
+
+_LANGUAGES = {"python3": "python", "nodejs": "javascript"} | {name: name for name in LANGUAGES}
+"""SandboxFusion's names and ours to ours."""
 
 
 class CommandStatus(StrEnum):
@@ -124,7 +128,7 @@ async def ping() -> str:
 async def run_code(request: Request, body: RunRequest) -> RunResponse:
     """Run a program."""
     service: Service = request.app.state.service
-    _check_language(body.language)
+    language = _language(body.language)
     if body.files or body.fetch_files:
         raise CodeenvError("programs see no files here; leave 'files' and 'fetch_files' empty")
     most = service.settings
@@ -132,22 +136,27 @@ async def run_code(request: Request, body: RunRequest) -> RunResponse:
         raise CodeenvError(f"run_timeout is {body.run_timeout:g}; at most {most.max_time_limit_s:g} is given here")
     memory = body.memory_limit_MB if body.memory_limit_MB > 0 else most.max_memory_mb
     limits = Limits(body.run_timeout, min(memory, most.max_memory_mb), most.max_output_kb)
-    problem = Problem("run_code", "", "stdio", public_tests=(StdioTest(body.stdin or "", ""),), limits=limits)
+    test = StdioTest(body.stdin or "", "")
+    problem = Problem("run_code", "", "stdio", public_tests=(test,), limits=limits, language=language)
     report = (await service.judge_many(request, [JudgeRequest(problem, body.code)]))[0]
     request.state.facts.update(verdict=report.verdict.value)
     if report.verdict is Verdict.JUDGE_ERROR:
         return RunResponse(status=RunStatus.SANDBOX_ERROR, message=report.error)
     if not report.results:
         error = CommandResult(status=CommandStatus.FINISHED, execution_time=0.0, return_code=1, stdout="", stderr=report.error)
-        return RunResponse(status=RunStatus.FAILED, run_result=error)
-    return _run_response(report.results[0])
+        if language == "python":
+            return RunResponse(status=RunStatus.FAILED, run_result=error)
+        return RunResponse(status=RunStatus.FAILED, compile_result=error)
+    answer = _run_response(report.results[0])
+    if language not in ("python", "javascript"):
+        answer.compile_result = CommandResult(status=CommandStatus.FINISHED, return_code=0, stdout="", stderr="")
+    return answer
 
 
 @router.post("/submit")
 async def submit(request: Request, body: SubmitRequest) -> SubmitResult:
     """Judge a completion on all tests of its problem."""
     service: Service = request.app.state.service
-    _check_language(body.config.language or "python")
     problem = _submitted_problem(service, body)
     source = extract_code(body.completion, False, problem.language)
     if source is None:
@@ -167,13 +176,14 @@ async def submit(request: Request, body: SubmitRequest) -> SubmitResult:
     )
 
 
-def _check_language(language: str) -> None:
-    if language not in ("python", "python3"):
-        raise CodeenvError(f"language {language!r} is not available here; use python")
+def _language(name: str) -> str:
+    if name not in _LANGUAGES:
+        raise CodeenvError(f"language {name!r} is not available here; use {', '.join(sorted(_LANGUAGES))}")
+    return _LANGUAGES[name]
 
 
 def _submitted_problem(service: Service, body: SubmitRequest) -> Problem:
-    data = body.config.provided_data
+    data, language = body.config.provided_data, _language(body.config.language or "python")
     if data is None:
         names = [str(body.id), f"{body.dataset}/{body.id}", f"HumanEval/{body.id}"]
         known = next((name for name in names if service.has(name)), names[0])
@@ -184,7 +194,8 @@ def _submitted_problem(service: Service, body: SubmitRequest) -> Problem:
     except (TypeError, KeyError):
         raise CodeenvError("config.provided_data.test must be a list of {input: {stdin}, output: {stdout}}") from None
     limits = Limits(min(body.config.run_timeout or 10.0, service.settings.max_time_limit_s))
-    problem = Problem(f"{body.dataset}/{body.id}", str(data.get("content", "")), "stdio", private_tests=tests, limits=limits)
+    name, content = f"{body.dataset}/{body.id}", str(data.get("content", ""))
+    problem = Problem(name, content, "stdio", private_tests=tests, limits=limits, language=language)
     service.settings.check(problem)
     return problem
 

@@ -19,6 +19,8 @@ from running import running_service
 
 from codeenv.judge import Judge
 from codeenv.problems import Problem
+from codeenv.sandbox import levels
+from codeenv.sandbox.toolchains import missing
 from codeenv.submission import fence
 
 TOKEN = "a-token-of-more-than-16-characters"
@@ -129,6 +131,22 @@ def test_run_code_answers_like_sandbox_fusion(client, code, stdin, status, comma
 def test_run_code_gives_the_traceback(client):
     answer = client.post("/run_code", json={"code": "raise KeyError('lost')", "language": "python"}).json()
     assert "KeyError: 'lost'" in answer["run_result"]["stderr"]
+
+
+def test_run_code_compiles_what_is_not_python(client):
+    if reason := missing("cpp") or levels.check("namespaces"):
+        pytest.skip(reason)
+    body = {"language": "cpp", "stdin": "41", "run_timeout": 5}
+    adds = "#include <iostream>\nint main() { int n; std::cin >> n; std::cout << n + 1; }"
+    answer = client.post("/run_code", json={**body, "code": adds}).json()
+    assert (answer["status"], answer["run_result"]["stdout"], answer["compile_result"]["return_code"]) == ("Success", "42", 0)
+    answer = client.post("/run_code", json={**body, "code": "int main() { return nothing; }"}).json()
+    assert (answer["status"], answer["run_result"], answer["compile_result"]["return_code"]) == ("Failed", None, 1)
+    assert "nothing" in answer["compile_result"]["stderr"]
+    case = {"input": {"stdin": "41"}, "output": {"stdout": "42"}}
+    config = {"language": "cpp", "provided_data": {"test": [case]}}
+    answer = client.post("/submit", json={"dataset": "d", "id": 1, "config": config, "completion": f"```cpp\n{adds}\n```"}).json()
+    assert answer["accepted"]
 
 
 @pytest.mark.parametrize(
