@@ -54,7 +54,7 @@ def main() -> int:
         print(f"| {name} | {verdict} | {beyond:+.2f} |")
     slowest, busy = rows[0][0], f"Load {load:.1f} on {os.cpu_count()} processors."
     print(f"\n{len(rows)} programs at {args.sandbox}, limit {args.limit:g} s: the slowest ended {slowest:.2f} s after its limit,")
-    print(f"{len(over)} more than {SLACK_S:g} s after it. {len(wrong)} wrong verdicts, {len(dishonest)} of honest programs. {busy}")
+    print(f"{len(over)} more than {SLACK_S:g} s after it. Wrong verdicts: {len(wrong)}, honest ones: {len(dishonest)}. {busy}")
     return int(bool(wrong or dishonest or (over and load < (os.cpu_count() or 1))))
 
 
