@@ -17,7 +17,7 @@ from codeenv.judge.verdict import Verdict
 from codeenv.prediction import Attempt, PredictionItem, PredictionScorer, Score, prompt_of
 from codeenv.prediction.repair import mutate
 
-__all__ = ["Answered", "answer_items", "attempts_of", "mutated"]
+__all__ = ["Answered", "answer_items", "mutated", "tried"]
 
 
 @dataclass(slots=True)
@@ -42,8 +42,12 @@ def answer_items(
     scorer: PredictionScorer,
     sampling: Sampling,
     generator: torch.Generator,
+    seeds: Sequence[int] | None = None,
 ) -> list[Answered]:
-    """Ask the policy each item once and score its answers; items whose prompt leaves no room for an answer are left out."""
+    """Ask the policy each item once and score its answers; items whose prompt leaves no room for an answer are left out.
+
+    `seeds` are those of each item's own generator, where they have one; then every prompt must leave room.
+    """
     conversations: list[TokenConversation] = []
     asked: list[PredictionItem] = []
     for item in items:
@@ -55,22 +59,23 @@ def answer_items(
             asked.append(item)
     if not asked:
         return []
-    TurnSampler(policy, conversations, chat.stop_ids, sampling, generator).respond(range(len(asked)))
+    streams = None if seeds is None else [torch.Generator().manual_seed(seed) for seed in seeds]
+    TurnSampler(policy, conversations, chat.stop_ids, sampling, generator, streams).respond(range(len(asked)))
     scores = scorer.score(asked, [chat.text(conversation.response(0)) for conversation in conversations])
     return [Answered(*row) for row in zip(asked, conversations, scores, strict=True)]
 
 
-def attempts_of(played: Sequence[Played]) -> list[Attempt]:
-    """Return every program that was submitted, in any turn, with the first public test that it failed."""
-    attempts = []
-    for one in played:
-        for turn in one.episode.turns:
-            if turn.source is None or turn.public.verdict is Verdict.COMPILE_ERROR:
-                continue
-            failed = turn.public.failed
-            first = failed[0].index if failed else 0
-            attempts.append(Attempt(one.episode.problem, turn.source, not failed, first, turn.reward))
-    return attempts
+def tried(one: Played) -> list[tuple[str, bool, int, float]]:
+    """Return every program that an episode submitted, in any turn, as the fields of `Attempt` behind the problem: the program,
+    whether it passed the public tests, the first that it failed, the reward.
+    """
+    rows = []
+    for turn in one.episode.turns:
+        if turn.source is None or turn.public.verdict is Verdict.COMPILE_ERROR:
+            continue
+        failed = turn.public.failed
+        rows.append((turn.source, not failed, failed[0].index if failed else 0, turn.reward))
+    return rows
 
 
 def mutated(attempts: Sequence[Attempt], seed: int) -> list[Attempt]:

@@ -17,14 +17,15 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from codeenv.agents.alignment.advantage import whitened_by_kind
-from codeenv.agents.alignment.answers import Answered, answer_items, attempts_of, mutated
+from codeenv.agents.alignment.answers import Answered, answer_items, mutated, tried
 from codeenv.agents.alignment.buffer import AlignmentBuffer, quotas
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic, hidden_states, logprobs_of_states
-from codeenv.agents.rlef.collect import Collection, Played, collect
+from codeenv.agents.rlef.collect import Collection, Played, PlayedRecord
 from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.trainer import Learner, Metrics, ProblemSource, Targets, collection_metrics
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.agents.stepcoder.completion import Completion
@@ -33,9 +34,13 @@ from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.episode import EnvConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
-from codeenv.prediction import ItemBuilder, PredictionItem, PredictionScorer
+from codeenv.prediction import Attempt, Built, ItemBuilder, PredictionItem, PredictionScorer, prompt_of
+from codeenv.problems import Problem
 
 __all__ = ["MixedLearner"]
+
+_ANSWERS = 10_000_019
+"""Added to the number of an iteration for the generators of its answers, where each has its own."""
 
 
 class MixedLearner(Learner):
@@ -48,7 +53,7 @@ class MixedLearner(Learner):
         scorer: scores answers; needed with `alignment`.
         auxiliary: the trace head; `None` is off.
         masking: fine-grained token masks (StepCoder); `None` is off.
-        completion: as for `Learner`.
+        completion, devices: as for `Learner`.
 
     Attributes:
         answered: the alignment answers of the last iteration.
@@ -70,8 +75,9 @@ class MixedLearner(Learner):
         auxiliary: Auxiliary | None = None,
         masking: Masking | None = None,
         completion: Completion | None = None,
+        devices: Devices | None = None,
     ) -> None:
-        super().__init__(policy, critic, chat, env, config, seed, completion=completion)
+        super().__init__(policy, critic, chat, env, config, seed, devices, completion)
         if alignment is not None and (builder is None or scorer is None):
             raise CodeenvError("alignment needs a builder of items and a scorer of answers")
         self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
@@ -96,18 +102,12 @@ class MixedLearner(Learner):
         self.phase = "updating"  # drawing items changes the buffer's state: an iteration is done whole or not at all
         prompts = self.config.episodes // self.config.group
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
-        chosen = [problem for problem in problems(self.iteration, prompts - len(items)) for _ in range(self.config.group)]
-        begins = self.completion.begin(chosen) if self.completion else ()
-        collection = collect(self._model(), self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
+        collection = self._collect(problems, judge, prompts - len(items))
         self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
-        metrics = self.learn_mixed(collection, self.answered, judge)
-        if self.completion:
-            metrics |= self.completion.record(collection.played)
-        if self.alignment and self.builder and self.buffer is not None:
-            attempts = attempts_of(collection.played)
-            if self.alignment.mutants:
-                attempts += mutated(attempts, self._seed * 1_000_003 + self.iteration)
-            built = self.builder.build(attempts)
+        metrics = self.learn_mixed(collection, self.answered) | self._begun
+        if self.alignment and self.buffer is not None:
+            chosen = self._chosen(problems, self.iteration, prompts - len(items))
+            built = self._built([(chosen[place], one) for place, one in zip(collection.places, collection.played, strict=True)])
             self.buffer.push(built.items)
             metrics |= {"align_built": len(built.items), "align_buffer": len(self.buffer)}
             metrics |= {f"align_dropped_{reason}": float(count) for reason, count in built.dropped.items()}
@@ -115,17 +115,32 @@ class MixedLearner(Learner):
         self.phase = "between"
         return metrics | {"iteration_s": time.perf_counter() - start, "iteration_cpu_s": time.process_time() - start_cpu}
 
-    def learn_mixed(self, collection: Collection, answered: Sequence[Answered], judge: Judge | None = None) -> Metrics:
+    def _note(self, collection: Collection, judge: Judge) -> None:
+        """Note attempts, masks and labels of the episodes where they were played, so that no program is run again elsewhere."""
+        played: list[Played] = collection.played
+        if self.alignment is not None:
+            for one in played:
+                one.notes["attempts"] = tried(one)
+        if self.masking is not None:
+            for one, masks in zip(played, self.masking.masks(played, self.chat, judge), strict=True):
+                one.notes["masks"] = masks
+        if self.auxiliary is not None:
+            for one, labels in zip(played, self.auxiliary.labelled(played, self.chat, judge), strict=True):
+                one.notes["labels"] = labels
+
+    def learn_mixed(self, collection: Collection, answered: Sequence[Answered]) -> Metrics:
         """Update policy and critic on code episodes and alignment answers together."""
         played = collection.played
+        if not played:
+            return self.learn(collection)  # which says why
         table = build_turns([*played, *answered], self.device)
         self._describe(table, played, answered)
         self._token_weight = None
-        if self.masking is not None and judge is not None:
-            weights = self.masking.weights(played, self.chat, judge)
+        if self.masking is not None:
+            weights = self.masking.weights([one.notes["masks"] for one in played])
             self._token_weight = torch.cat([weights, torch.ones(table.tokens - len(weights))]).to(self.device)
-        if self.auxiliary is not None and judge is not None:
-            self.auxiliary.prepare(played, self.chat, judge)
+        if self.auxiliary is not None:
+            self.auxiliary.begin([row for one in played for row in one.notes["labels"]])
         targets = self.targets(table)
         code = build_turns(played, self.device)
         size = code.tokens if self.with_critic and self.config.critic_level == "token" else code.turns
@@ -139,6 +154,7 @@ class MixedLearner(Learner):
         metrics = collection_metrics(self.iteration, collection, code, part) | _answer_metrics(answered, targets, code.turns)
         self._entropy.zero_()
         metrics |= self._passes(table, targets)
+        self._entropy = self.devices.add(self._entropy)
         for number, name in enumerate(("code_entropy", "align_entropy")):
             if self._entropy[number, 1]:
                 metrics[name] = float(self._entropy[number, 0] / self._entropy[number, 1])
@@ -174,13 +190,32 @@ class MixedLearner(Learner):
         return sum(answer.score.exact for answer in answers) / max(1, len(answers))
 
     def _answers(self, items: Sequence[PredictionItem]) -> list[Answered]:
+        """Return the answers to some items, this process's share of them its own; prompts without room for one are left out."""
         if not items or self.alignment is None or self.scorer is None:
             return []
-        return answer_items(self.policy, self.chat, items, self.alignment.style, self.scorer, self.sampling, self.generator)
+        style, limit = self.alignment.style, self.sampling.max_context
+        asked = [item for item in items if len(self.chat.opening(prompt_of(item, style))) < limit]  # type: ignore[arg-type]
+        own, model = self.devices.own(range(len(asked))), self.devices.sampler(self.policy)
+        mine = [asked[place] for place in own]
+        seeds = self._streams(_ANSWERS + self.iteration, own)
+        answers = answer_items(model, self.chat, mine, style, self.scorer, self.sampling, self.generator, seeds)
+        rows = [(place, one.conversation, one.score) for place, one in zip(own, answers, strict=True)]
+        found = sorted((row for rows in self.devices.objects(rows) for row in rows), key=lambda row: row[0])
+        return [Answered(asked[place], conversation, score) for place, conversation, score in found]
 
-    def _describe(self, table: TurnTable, played: Sequence[Played], answered: Sequence[Answered]) -> None:
+    def _built(self, episodes: Sequence[tuple[Problem, Any]]) -> Built:
+        """Return the items that are made of the attempts of some episodes; the first process makes them for all."""
+        assert self.alignment is not None
+        assert self.builder is not None
+        attempts = [Attempt(problem, *row) for problem, one in episodes for row in one.notes["attempts"]]
+        if self.alignment.mutants:
+            attempts += mutated(attempts, self._seed * 1_000_003 + self.iteration)
+        found = self.devices.objects(self.builder.build(attempts) if self.devices.rank == 0 else Built())
+        return found[0]
+
+    def _describe(self, table: TurnTable, played: Sequence[Played | PlayedRecord], answered: Sequence[Answered]) -> None:
         """Note the kind of each turn, and of each episode its group (the samples of one prompt) and whether it succeeded."""
-        names = [f"code/{one.episode.problem.id}" for one in played] + [f"item/{one.item.id}" for one in answered]
+        names = [f"code/{one.problem_id}" for one in played] + [f"item/{one.item.id}" for one in answered]
         places: dict[str, int] = {}
         self._group = torch.tensor([places.setdefault(name, len(places)) for name in names], device=self.device)
         apart = self.alignment is not None and self.alignment.repairs > 0

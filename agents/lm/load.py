@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from codeenv.agents.lm.adapters import add_adapters, four_bit_settings
 from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
 from codeenv.agents.lm.fetch import resolve_model
 from codeenv.agents.lm.scoring import Critic
 from codeenv.agents.lm.template_format import TemplateFormat
 from codeenv.agents.lm.tokenizer import ACT
-from codeenv.errors import CodeenvError, MissingExtraError
+from codeenv.errors import CodeenvError
 
 __all__ = ["add_adapters", "chat_format", "load_critic", "load_policy", "load_tokenizer"]
 
@@ -32,7 +32,9 @@ def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_policy(name: str, dtype: str = "float32", lora_rank: int = 0, gradient_checkpointing: bool = False) -> PreTrainedModel:
+def load_policy(
+    name: str, dtype: str = "float32", lora_rank: int = 0, gradient_checkpointing: bool = False, lora_bits: int = 0
+) -> PreTrainedModel:
     """Return a causal language model by path or name.
 
     Args:
@@ -40,38 +42,23 @@ def load_policy(name: str, dtype: str = "float32", lora_rank: int = 0, gradient_
         dtype: of the weights.
         lora_rank: rank of trainable adapters; 0 leaves all weights trainable.
         gradient_checkpointing: recompute activations in the backward pass.
+        lora_bits: 4 keeps the weights beside the adapters in 4 bits; 0 keeps them as they are.
 
     Raises:
         CodeenvError: it cannot be loaded, or is no causal language model.
     """
-    model: PreTrainedModel = _load(AutoModelForCausalLM, name, dtype)
+    model: PreTrainedModel = _load(AutoModelForCausalLM, name, dtype, lora_bits)
     if gradient_checkpointing:
         model.gradient_checkpointing_enable()
     return add_adapters(model, lora_rank) if lora_rank else model
 
 
-def load_critic(name: str, dtype: str, seed: int, lora_rank: int = 0) -> Critic:
+def load_critic(name: str, dtype: str, seed: int, lora_rank: int = 0, lora_bits: int = 0) -> Critic:
     """Return a critic whose trunk is a language model; the seed decides its head."""
-    trunk: PreTrainedModel = _load(AutoModel, name, dtype)
+    trunk: PreTrainedModel = _load(AutoModel, name, dtype, lora_bits)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Critic(add_adapters(trunk, lora_rank) if lora_rank else trunk)
-
-
-def add_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
-    """Put LoRA adapters (arXiv 2106.09685) into all linear layers but the head; only they stay trainable.
-
-    Raises:
-        MissingExtraError: peft is not installed.
-    """
-    try:
-        from peft import LoraConfig, inject_adapter_in_model
-    except ImportError:
-        raise MissingExtraError("lora_rank", "peft", "agents") from None
-    head = model.get_output_embeddings()
-    targets = [name for name, module in model.named_modules() if isinstance(module, nn.Linear) and module is not head]
-    adapted: PreTrainedModel = inject_adapter_in_model(LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=targets), model)
-    return adapted
 
 
 def chat_format(tokenizer: PreTrainedTokenizerBase) -> ChatFormat:
@@ -83,11 +70,13 @@ def chat_format(tokenizer: PreTrainedTokenizerBase) -> ChatFormat:
     return PlainFormat(tokenizer) if ACT in tokenizer.get_vocab() else TemplateFormat(tokenizer)
 
 
-def _load(kind: Any, name: str, dtype: str) -> Any:
+def _load(kind: Any, name: str, dtype: str, bits: int) -> Any:
     name = resolve_model(name)
     if Path(name).exists() and not (Path(name) / "config.json").exists():
         raise CodeenvError(f"the folder {name!r} holds no model (no config.json)")
     try:
+        if bits:
+            return kind.from_pretrained(name, dtype=getattr(torch, dtype), quantization_config=four_bit_settings(dtype))
         return kind.from_pretrained(name, dtype=getattr(torch, dtype))
     except (OSError, ValueError) as error:
         raise CodeenvError(f"cannot load a model from {name!r}: {_first_line(error)}") from None

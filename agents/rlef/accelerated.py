@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from codeenv.agents.rlef.collect import Collection, PlayedRecord
-from codeenv.agents.rlef.devices import Devices, Module
+from codeenv.agents.rlef.devices import Devices, Module, T
 from codeenv.errors import CodeenvError, MissingExtraError
 
 __all__ = ["AcceleratedDevices"]
@@ -80,7 +80,7 @@ class AcceleratedDevices(Devices):
 
     def gather(self, collection: Collection) -> Collection:
         records = [PlayedRecord.of(one) for one in collection.played]
-        found = self._objects((records, collection.judge_errors, collection.places))
+        found = self.objects((records, collection.judge_errors, collection.places))
         whole = Collection(generation_s=collection.generation_s, judge_s=collection.judge_s)
         whole.generation_cpu_s, whole.judge_cpu_s = collection.generation_cpu_s, collection.judge_cpu_s
         whole.judge_errors = sum(errors for _, errors, _ in found)
@@ -93,6 +93,13 @@ class AcceleratedDevices(Devices):
         whole.played = [one for _, one in placed]
         whole.places = [place for place, _ in placed]
         return whole
+
+    def objects(self, value: T) -> list[T]:
+        if self.count == 1:
+            return [value]
+        found: list[Any] = [None] * self.count
+        torch.distributed.all_gather_object(found, value)
+        return found
 
     def fillers(self, episodes: Sequence[int], size: int) -> int:
         if not self._shard:
@@ -163,14 +170,6 @@ class AcceleratedDevices(Devices):
 
     def wait(self) -> None:
         self._accelerator.wait_for_everyone()
-
-    def _objects(self, value: Any) -> list[Any]:
-        """Return the values of all processes."""
-        if self.count == 1:
-            return [value]
-        found: list[Any] = [None] * self.count
-        torch.distributed.all_gather_object(found, value)
-        return found
 
 
 def _decoder_layers(module: nn.Module) -> Iterator[nn.Module]:

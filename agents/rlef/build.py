@@ -36,20 +36,18 @@ def build_learner(
     """Return the learner that the settings ask for.
 
     Raises:
-        CodeenvError: alignment, the trace head or masks are asked for in several processes.
+        CodeenvError: a combination of settings that no learner has.
     """
     aligned, head, masked = config.alignment.fraction > 0, config.trace_head.mode != "off", config.mask.mode != "off"
     completion = Completion(config.curriculum, config.seed) if config.curriculum.mode != "off" else None
-    if completion is not None and (config.rlef.staleness or config.accelerate):
-        raise CodeenvError(
-            "the curriculum learns in one process, collection by collection; set accelerate and rlef.staleness off"
-        )
+    for name, on in (("alignment", aligned), ("the curriculum", completion is not None)):
+        if on and config.rlef.staleness:
+            raise CodeenvError(f"{name} needs what became of each collection before the next begins; set rlef.staleness to 0")
+    devices = devices or Devices()
+    if head and devices.casts:
+        raise CodeenvError("trace_head reads a whole policy, and FSDP keeps shards of it; turn the head off, or use gpus.yaml")
     if not (aligned or head or masked):
         return Learner(policy, critic, chat, config.task.env(), config.rlef, config.seed, devices, completion)
-    if config.rlef.staleness:
-        raise CodeenvError("alignment, trace_head and mask need each collection before the next; set rlef.staleness to 0")
-    if config.accelerate:
-        raise CodeenvError("alignment, trace_head and mask learn in one process on the processor; set accelerate to false")
     if aligned and config.rlef.critic_level == "turn":
         critic = _of_kinds(critic, kinds=3 if config.alignment.repairs else 2)
     return MixedLearner(
@@ -62,12 +60,16 @@ def build_learner(
         alignment=config.alignment if aligned else None,
         builder=_builder(config, chat, judge) if aligned else None,
         scorer=PredictionScorer(judge, config.alignment.reward, strict=config.alignment.mode == "official"),
-        auxiliary=Auxiliary(int(policy.config.hidden_size), config.trace_head, config.seed, device=policy.device)
-        if head
-        else None,
+        auxiliary=_head(config, policy, devices) if head else None,
         masking=Masking(config.mask, config.seed) if masked else None,
         completion=completion,
+        devices=devices,
     )
+
+
+def _head(config: TrainConfig, policy: PreTrainedModel, devices: Devices) -> Auxiliary:
+    size, device = int(policy.config.hidden_size), devices.device_of(policy)
+    return Auxiliary(size, config.trace_head, config.seed, device=device, devices=devices)
 
 
 def _builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemBuilder:

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
+from codeenv.agents.lm.adapters import learned_names, merged_state, without_quantisation
 from codeenv.agents.lm.storage import publish, save_pretrained
 from codeenv.agents.rlef.trainer import Learner
 from codeenv.errors import CodeenvError
@@ -26,11 +28,12 @@ __all__ = ["latest_checkpoint", "load_checkpoint", "save_checkpoint", "save_mode
 
 
 def save_model(learner: Learner, folder: Path) -> None:
-    """Write the policy and its tokenizer in Hugging Face form; the folder appears when it is whole."""
+    """Write the policy and its tokenizer in Hugging Face form, adapters merged; the folder appears when it is whole."""
     state = learner.devices.whole(learner.policy.state_dict())
     if learner.devices.rank:
         return
-    save_pretrained(learner.policy, learner.chat.tokenizer, folder, state)
+    with without_quantisation(learner.policy):
+        save_pretrained(learner.policy, learner.chat.tokenizer, folder, merged_state(learner.policy, state))
 
 
 def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: int) -> Path:
@@ -46,8 +49,8 @@ def save_checkpoint(learner: Learner, run: Path, extra: dict[str, Any], keep: in
     whole = learner.devices.whole
     state = {
         "iteration": learner.iteration,
-        "policy": whole(learner.policy.state_dict()),
-        "critic": whole(learner.critic.state_dict()),
+        "policy": whole(_kept(learner.policy)),
+        "critic": whole(_kept(learner.critic)),
         "policy_optimizer": whole(learner.policy_optimizer.state_dict()),
         "critic_optimizer": whole(learner.critic_optimizer.state_dict()),
         "generator": learner.generator.get_state(),
@@ -89,8 +92,8 @@ def load_checkpoint(learner: Learner, folder: Path) -> dict[str, Any]:
     """
     try:
         state = torch.load(folder / "state.pt", map_location="cpu", weights_only=True)
-        learner.devices.load(learner.policy, state["policy"])
-        learner.devices.load(learner.critic, state["critic"])
+        _load(learner, learner.policy, state["policy"])
+        _load(learner, learner.critic, state["critic"])
     except (OSError, RuntimeError, KeyError, EOFError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         where = str(folder)
@@ -103,3 +106,20 @@ def load_checkpoint(learner: Learner, folder: Path) -> dict[str, Any]:
     learner.iteration = int(state["iteration"])
     extra: dict[str, Any] = json.loads(state["extra"])
     return extra
+
+
+def _kept(module: nn.Module) -> dict[str, Any]:
+    """Return the weights that a checkpoint holds: all, or those that are trained where the others are quantised."""
+    names = learned_names(module)
+    return module.state_dict() if names is None else {name: value for name, value in module.state_dict().items() if name in names}
+
+
+def _load(learner: Learner, module: nn.Module, state: dict[str, Tensor]) -> None:
+    names = learned_names(module)
+    if names is None:
+        learner.devices.load(module, state)
+        return
+    own = dict(module.named_parameters())
+    with torch.no_grad():
+        for name in names:
+            own[name].copy_(state[name])

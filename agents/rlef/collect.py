@@ -32,11 +32,13 @@ class Played:
         episode: the environment's record.
         conversation: the tokens; in independent sampling those of the last attempt.
         given: the lines that the program was given to begin with, see `codeenv.agents.stepcoder.completion`.
+        notes: what else a learner has to know of the episode, made where it was played; plain data.
     """
 
     episode: Episode
     conversation: TokenConversation
     given: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rewards(self) -> list[float]:
@@ -66,11 +68,13 @@ class PlayedRecord:
     solved: bool
     problem_id: str
     valid: list[bool]
+    given: str = ""
+    notes: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, one: Played | PlayedRecord) -> PlayedRecord:
         """Return the record of an episode."""
-        return cls(one.conversation, one.rewards, one.solved, one.problem_id, one.valid)
+        return cls(one.conversation, one.rewards, one.solved, one.problem_id, one.valid, one.given, one.notes)
 
 
 @dataclass(slots=True)

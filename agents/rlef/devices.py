@@ -14,6 +14,7 @@ from codeenv.agents.rlef.collect import Collection
 __all__ = ["Devices"]
 
 Module = TypeVar("Module", bound=nn.Module)
+T = TypeVar("T")
 
 
 class Devices:
@@ -46,6 +47,10 @@ class Devices:
     def gather(self, collection: Collection) -> Collection:
         """Return the episodes of all processes, in the order in which one process would have played them."""
         return collection
+
+    def objects(self, value: T) -> list[T]:
+        """Return a value of each process, in the order of their numbers."""
+        return [value]
 
     def fillers(self, episodes: Sequence[int], size: int) -> int:
         """Return how many passes without weight this process has to add, so that all do equally many."""

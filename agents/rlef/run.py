@@ -134,7 +134,7 @@ class TrainingRun:
         chat = chat_format(load_tokenizer(str(folder / "reference")))
         policy = load_policy(str(folder / "reference"), config.model.dtype)
         if config.model.lora_rank or config.model.gradient_checkpointing:
-            settings = (config.model.lora_rank, config.model.gradient_checkpointing)
+            settings = (config.model.lora_rank, config.model.gradient_checkpointing, config.model.lora_bits)
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(config.seed)
                 policy = load_policy(str(folder / "reference"), config.model.dtype, *settings)
@@ -249,7 +249,7 @@ class TrainingRun:
     def _record_predictions(self) -> None:
         """With a trace head: play problems once more and record in `predictions/` what the head says of the programs."""
         config, auxiliary = self.config, getattr(self.learner, "auxiliary", None)
-        if auxiliary is None:
+        if auxiliary is None or not self.main:
             return
         problems = self._validation_problems() if config.validate_every or self._train is None else self._problems(0, _RECORDED)
         place, seed = self.folder / "predictions", config.seed
@@ -275,7 +275,7 @@ class TrainingRun:
             shape = MiniShape(hidden=32, feed_forward=88, layers=2, heads=2)
             return build_mini_critic(chat.tokenizer, shape, config.seed + 1)
         name = config.model.critic or str(self.folder / "reference")
-        return load_critic(name, config.model.dtype, config.seed + 1, config.model.lora_rank)
+        return load_critic(name, config.model.dtype, config.seed + 1, config.model.lora_rank, config.model.lora_bits)
 
     # The folder
 

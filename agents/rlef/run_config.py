@@ -34,6 +34,7 @@ class ModelConfig:
         critic: path or name of the critic's trunk; empty takes the policy's.
         dtype: of the weights, `float32` or `bfloat16`; bfloat16 weights lose updates of small learning rates.
         lora_rank: train adapters of this rank instead of all weights; 0 trains all.
+        lora_bits: 4 keeps the weights beside the adapters in 4 bits (QLoRA; needs bitsandbytes); 0 keeps them in `dtype`.
         gradient_checkpointing: recompute activations in the backward pass to save memory.
     """
 
@@ -41,6 +42,7 @@ class ModelConfig:
     critic: str = ""
     dtype: str = "float32"
     lora_rank: int = 0
+    lora_bits: int = 0
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
@@ -48,6 +50,8 @@ class ModelConfig:
             raise CodeenvError(f"dtype is {self.dtype!r}; use 'float32' or 'bfloat16'")
         if self.lora_rank < 0:
             raise CodeenvError(f"lora_rank is {self.lora_rank}; use 0 for none, or a rank such as 16")
+        if self.lora_bits not in (0, 4) or (self.lora_bits and not self.lora_rank):
+            raise CodeenvError(f"lora_bits is {self.lora_bits}; use 4, with a lora_rank such as 16, or 0")
 
 
 @dataclass(frozen=True, slots=True)

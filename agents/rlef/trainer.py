@@ -11,7 +11,6 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -29,6 +28,8 @@ from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.losses import divergence_loss, policy_loss, value_loss
+from codeenv.agents.rlef.measures import Metrics, collection_metrics
+from codeenv.agents.rlef.targets import Targets
 from codeenv.agents.rlef.turns import Chunk, TurnTable, build_turns
 from codeenv.agents.stepcoder.completion import Completion
 from codeenv.episode import EnvConfig
@@ -40,33 +41,6 @@ __all__ = ["Learner", "Metrics", "ProblemSource", "Targets", "TrainingStopped", 
 
 ProblemSource = Callable[[int, int], Sequence[Problem]]
 """Given the number of an iteration and a count: the problems of that collection. It must give the same ones each time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What one collection teaches, computed once before its updates. K turns, M tokens.
-
-    Attributes:
-        old: (M,) log-probabilities of the policy before the update.
-        log_ratio: (K,) mean over a turn's tokens of log pi_old - log rho.
-        old_values: (K,) the critic before the update; with a token-level critic (M,).
-        returns: (K,) KL-shaped reward-to-go, or the lambda-return.
-        advantages: (K,) returns - old_values, normalised if the settings say so.
-        token_advantages: (M,) where the tokens of a turn do not share one advantage, else `None`.
-        reference: (M,) log-probabilities of the reference policy where the loss needs them, else `None`.
-    """
-
-    old: Tensor
-    log_ratio: Tensor
-    old_values: Tensor
-    returns: Tensor
-    advantages: Tensor
-    token_advantages: Tensor | None = None
-    reference: Tensor | None = None
-
-
-Metrics = dict[str, float]
-"""Numbers of one iteration, ready for JSON."""
 
 
 class TrainingStopped(CodeenvError):
@@ -131,7 +105,7 @@ class Learner:
         """Do one iteration: collect, learn, and return its numbers."""
         start, start_cpu = time.perf_counter(), time.process_time()
         self._before, self.phase = self.generator.get_state(), "collecting" if self.completion is None else "updating"
-        collection = self._collect(problems, judge)
+        collection = self._collect(problems, judge, self.config.episodes // self.config.group)
         self.phase = "updating"
         metrics = self.learn(collection) | self._begun
         self.iteration += 1
@@ -151,35 +125,32 @@ class Learner:
             self.phase = "between"
         return self.phase == "between"
 
-    def _collect(self, problems: ProblemSource, judge: Judge) -> Collection:
-        """Return the collection of this iteration."""
-        group = self.config.group
+    def _chosen(self, problems: ProblemSource, number: int, count: int) -> list[Problem]:
+        """Return the problem of each episode of a collection with this many prompts."""
+        return [problem for problem in problems(number, count) for _ in range(self.config.group)]
 
-        def chosen(number: int) -> list[Problem]:
-            return [problem for problem in problems(number, self.config.episodes // group) for _ in range(group)]
-
-        if self.completion is not None:
-            return self._collect_begun(chosen(self.iteration), judge)
+    def _collect(self, problems: ProblemSource, judge: Judge, count: int) -> Collection:
+        """Return the collection of this iteration, with `count` prompts."""
         if not self.config.staleness:
-            return self.play(chosen(self.iteration), judge, self.generator, self.iteration)
+            chosen = self._chosen(problems, self.iteration, count)
+            begins = [] if self.completion is None else self.completion.begin(chosen)
+            share = self._play_share(self._model(), chosen, judge, self.generator, self.iteration, begins)
+            self._note(share, judge)
+            found = self.devices.gather(share)
+            if self.completion is not None:  # the starting points move by what becomes of the episodes
+                self._begun = self.completion.record(found.played)
+            return found
 
         def ahead(policy: PreTrainedModel, number: int) -> Collection:
             generator = torch.Generator(self.device).manual_seed(self._seed * 1_000_003 + number)
-            return self._play_share(policy, chosen(number), judge, generator, number)
+            share = self._play_share(policy, self._chosen(problems, number, count), judge, generator, number)
+            self._note(share, judge)
+            return share
 
         if self._ahead is None:
             self._ahead = Ahead(ahead, self.config.staleness)
             self._ahead.load(self._behind, self._model())
-        found = self._ahead.take(self._model(), self.iteration, self.config.iterations - 1)
-        return self.devices.gather(found)
-
-    def _collect_begun(self, chosen: Sequence[Problem], judge: Judge) -> Collection:
-        """Play episodes that are given the beginning of a solution, and move the starting points by what becomes of them."""
-        assert self.completion is not None
-        begins = self.completion.begin(chosen)
-        found = collect(self._model(), self.chat, chosen, judge, self.env, self.sampling, self.generator, begins=begins)
-        self._begun = self.completion.record(found.played)
-        return found
+        return self.devices.gather(self._ahead.take(self._model(), self.iteration, self.config.iterations - 1))
 
     def close(self) -> None:
         """Stop playing ahead, and leave the server."""
@@ -208,13 +179,25 @@ class Learner:
         return model if self._writer is None else self._writer.refreshed(model)
 
     def _play_share(
-        self, model: Any, problems: Sequence[Problem], judge: Judge, generator: torch.Generator, number: int
+        self,
+        model: Any,
+        problems: Sequence[Problem],
+        judge: Judge,
+        generator: torch.Generator,
+        number: int,
+        begins: Sequence[str] = (),
     ) -> Collection:
-        """Play this process's share of the episodes."""
+        """Play this process's share of the episodes; `begins` holds what each of all of them is given."""
         own = self.devices.own(range(len(problems)))
-        seeds = [(self._seed * 1_000_003 + number) * 1_000_003 + place for place in own] if self.devices.streams else None
-        mine = [problems[place] for place in own]
-        return collect(model, self.chat, mine, judge, self.env, self.sampling, generator, seeds=seeds)
+        mine, given = [problems[place] for place in own], [begins[place] for place in own] if begins else ()
+        seeds = self._streams(number, own)
+        return collect(model, self.chat, mine, judge, self.env, self.sampling, generator, seeds=seeds, begins=given)
+
+    def _streams(self, number: int, places: Sequence[int]) -> list[int] | None:
+        """Return the seed of each episode's own generator, `None` where all draw from one."""
+        if not self.devices.streams:
+            return None
+        return [(self._seed * 1_000_003 + number) * 1_000_003 + place for place in places]
 
     def learn(self, collection: Collection) -> Metrics:
         """Update policy and critic on a collection.
@@ -313,6 +296,9 @@ class Learner:
         self._behind = list(state.get("ahead", []))
         if self.completion is not None and "completion" in state:
             self.completion.load(json.loads(state["completion"]))
+
+    def _note(self, collection: Collection, judge: Judge) -> None:
+        """Note on the episodes that were just played what else is to be known of them, while the judge is at hand."""
 
     def _values(self, chunk: Chunk) -> Tensor:
         """Return the critic's value of each turn of a chunk, or of each sampled token."""
@@ -428,29 +414,3 @@ class Learner:
         config = self.config
         betas = (config.beta1, config.beta2)
         return self.devices.optimizer(model, lr=rate, betas=betas, weight_decay=config.weight_decay)
-
-
-def collection_metrics(iteration: int, collection: Collection, table: TurnTable, targets: Targets) -> Metrics:
-    """Return the numbers of a collection; `table` and `targets` are of its episodes."""
-    returns, values = targets.returns, targets.old_values
-    if len(values) != len(returns):
-        returns = returns[table.token_turn]
-    variance = float(returns.var(unbiased=False))
-    explained = 1.0 - float((returns - values).var(unbiased=False)) / variance if variance > 0 else 0.0
-    invalid = [not valid for one in collection.played for valid in one.valid]
-    return {
-        "iteration": iteration,
-        "episodes": len(collection.played),
-        "judge_errors": collection.judge_errors,
-        "solve_rate": collection.solve_rate,
-        "turns": table.turns / max(1, len(collection.played)),
-        "tokens": table.tokens,
-        "invalid_turns": sum(invalid) / max(1, len(invalid)),
-        "reward": float(table.rewards.sum()) / max(1, len(collection.played)),
-        "kl": float(targets.log_ratio.mean()),
-        "sampler_gap": float((targets.old - table.behaviour[: len(targets.old)]).abs().mean()),
-        "explained_variance": explained,
-        "generation_s": collection.generation_s,
-        "judge_s": collection.judge_s,
-        "judge_cpu_s": collection.judge_cpu_s,
-    }

@@ -73,27 +73,32 @@ class Masking:
         self.seed = seed
         self._coverage: Coverage | None = None
 
-    def weights(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> Tensor:
-        """Return the weight of each sampled token of the episodes, 0.0 or 1.0, (M,) float32."""
+    def masks(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> list[list[list[bool]]]:
+        """Return for each turn of each episode whether its tokens lie on lines that ran."""
         turns = [(one, number, turn) for one in played for number, turn in enumerate(one.episode.turns)]
         masked = [row for row in turns if self._wanted(row[2])]
         if self._coverage is None or self._coverage.judge is not judge:
             self._coverage = Coverage(judge)
         covered = self._coverage.lines([(one.episode.problem, str(turn.source)) for one, _, turn in masked])
         lines = {id(row[2]): found for row, found in zip(masked, covered, strict=True)}
-        masks: list[list[bool]] = []
+        masks: dict[int, list[list[bool]]] = {id(one): [] for one in played}
         for one, number, turn in turns:
             ids = one.conversation.response(number)
             found = lines.get(id(turn))
             if found is None or turn.source is None:
-                masks.append([True] * len(ids))
+                masks[id(one)].append([True] * len(ids))
                 continue
             text = chat.text(ids)
             spans = response_spans(chat.tokenizer, ids, text)
             given = one.given if turn.source.startswith(one.given) and one.given not in text else ""
             above = given.count("\n")  # lines of the program that are in the prompt
             kept = {line - above for line in kept_lines(turn.source, found, self.config)}
-            masks.append(token_mask(text, turn.source.removeprefix(given), spans, kept))
+            masks[id(one)].append(token_mask(text, turn.source.removeprefix(given), spans, kept))
+        return [masks[id(one)] for one in played]
+
+    def weights(self, episodes: Sequence[Sequence[Sequence[bool]]]) -> Tensor:
+        """Return the weight of each sampled token of some episodes from their masks, 0.0 or 1.0, (M,) float32."""
+        masks = [list(mask) for turns in episodes for mask in turns]
         if self.config.mode == "random":
             masks = random_mask(masks, self.seed)
         return torch.tensor([float(keep) for mask in masks for keep in mask])

@@ -16,6 +16,7 @@ from torch import Tensor
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.token_text import response_spans
 from codeenv.agents.rlef.collect import Played
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.turns import Chunk
 from codeenv.agents.trace_head.classes import HEADS
 from codeenv.agents.trace_head.config import AuxiliaryConfig
@@ -26,10 +27,12 @@ from codeenv.agents.trace_head.positions import TurnLabels, build_positions, tur
 from codeenv.agents.trace_head.static import StaticBaseline
 from codeenv.judge import Judge
 
-__all__ = ["Auxiliary"]
+__all__ = ["Auxiliary", "LabelledTurn"]
 
 
 Labeller = Callable[[Sequence[Submission]], list[RunLabels]]
+LabelledTurn = tuple[str | None, TurnLabels | None]
+"""The program of a turn, and its labels."""
 
 
 class Auxiliary:
@@ -41,6 +44,7 @@ class Auxiliary:
         seed: of the head's weights.
         labeller: makes labels; by default from traced runs in the learner's judge.
         device: where the head lives.
+        devices: the processes that learn; each has the whole head.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Auxiliary:
         seed: int = 0,
         labeller: Labeller | None = None,
         device: torch.device | str = "cpu",
+        devices: Devices | None = None,
     ) -> None:
         self.config = config or AuxiliaryConfig()
         with torch.random.fork_rng(devices=[]):
@@ -59,6 +64,7 @@ class Auxiliary:
             self.head.parameters(), lr=self.config.learning_rate, betas=(0.9, 0.95), weight_decay=0.0
         )
         self.device = torch.device(device)
+        self._devices = devices or Devices()
         self.turns: list[TurnLabels | None] = []
         self.relation: dict[str, float] = {}
         self._static = StaticBaseline()
@@ -68,16 +74,26 @@ class Auxiliary:
         self._seen: list[tuple[dict[str, Tensor], dict[str, Tensor], Tensor]] = []
 
     def prepare(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> None:
-        """Make the labels of every turn of a collection, in the order of its turns."""
+        """Label every turn of a collection, to learn from it."""
+        self.begin([row for rows in self.labelled(played, chat, judge) for row in rows])
+
+    def labelled(self, played: Sequence[Played], chat: ChatFormat, judge: Judge) -> list[list[LabelledTurn]]:
+        """Return the program and the labels of every turn of each episode, from runs in the judge."""
         turns = [(one, number, turn) for one in played for number, turn in enumerate(one.episode.turns)]
         labeller = self._labeller or TracedLabels(judge)
         labels = labeller([Submission(one.episode.problem, turn.source, turn.public) for one, _, turn in turns])
-        self.turns = []
+        rows: dict[int, list[LabelledTurn]] = {id(one): [] for one in played}
         for (one, number, turn), found in zip(turns, labels, strict=True):
             ids = one.conversation.response(number)
             text = chat.text(ids)
-            self.turns.append(turn_labels(text, turn.source, response_spans(chat.tokenizer, ids, text), found))
-        self._guessed = self._static.observe([turn.source for _, _, turn in turns], self.turns)
+            spans = response_spans(chat.tokenizer, ids, text)
+            rows[id(one)].append((turn.source, turn_labels(text, turn.source, spans, found)))
+        return [rows[id(one)] for one in played]
+
+    def begin(self, turns: Sequence[LabelledTurn]) -> None:
+        """Take the labels of a collection, in the order of its turns."""
+        self.turns = [labels for _, labels in turns]
+        self._guessed = self._static.observe([source for source, _ in turns], self.turns)
         self._seen = []
 
     def begin_minibatch(self, turns: Sequence[int]) -> None:
@@ -112,18 +128,21 @@ class Auxiliary:
 
     def apply(self) -> None:
         """Do one step of the head's optimiser, if a minibatch gave it a gradient."""
-        if any(parameter.grad is not None for parameter in self.head.parameters()):
+        mine = any(parameter.grad is not None for parameter in self.head.parameters())
+        if self._devices.add_numbers({"processes": float(mine)})["processes"]:
+            self._devices.add_gradients(self.head)
             self.optimizer.step()
 
     def metrics(self) -> dict[str, float]:
         """Return the numbers of the predictions made while learning from the last collection, each before its gradient step."""
-        if not self._seen:
+        seen = [row for rows in self._devices.objects(self._seen) for row in rows]
+        if not seen:
             return dict(self.relation)
-        logits = {name: torch.cat([row[0][name] for row in self._seen]) for name in self._seen[0][0]}
-        targets = {name: torch.cat([row[1][name] for row in self._seen]) for name in logits}
+        logits = {name: torch.cat([row[0][name].cpu() for row in seen]) for name in seen[0][0]}
+        targets = {name: torch.cat([row[1][name].cpu() for row in seen]) for name in logits}
         shift, samples = 0, []
-        for _, _, owner in self._seen:
-            samples.append(owner + shift)
+        for _, _, owner in seen:
+            samples.append(owner.cpu() + shift)
             shift += int(owner.max()) + 1 if len(owner) else 0
         return head_metrics(logits, targets, torch.cat(samples)) | self._guessed | self.relation
 

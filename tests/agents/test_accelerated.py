@@ -42,7 +42,7 @@ def run(count: int, out: Path, kind: str, *other: str) -> dict[str, Any]:
     out.mkdir()
     processes = start(count, [str(out), kind, *other])
     try:
-        errors = [process.communicate(timeout=120)[1] for process in processes]
+        errors = [process.communicate(timeout=400)[1] for process in processes]
     finally:
         for process in processes:
             process.kill()

@@ -118,7 +118,8 @@ def test_masks_are_those_of_the_lines_that_the_response_wrote(judge: Judge) -> N
     batch = EpisodeBatch([PROBLEM], judge, one.episode.config)
     batch.step({0: joined(said, BEGINNING, True)})
     one.episode = batch.episodes[0]
-    kept = Masking(MaskConfig(mode="coverage")).weights([one], chat, judge).tolist()
+    masking = Masking(MaskConfig(mode="coverage"))
+    kept = masking.weights(masking.masks([one], chat, judge)).tolist()
     dropped = "".join(character for character, weight in zip(said, kept, strict=False) if not weight)
     assert dropped.strip() == "return 7"  # the only line that no test ran
 
