@@ -20,6 +20,8 @@ def response_spans(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text:
         ids: the response's token ids.
         text: what the chat format makes of them.
     """
+    if not ids:
+        return []
     pieces = [str(piece) for piece in tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)]
     joined = "".join(pieces)
     ends: list[int] = []

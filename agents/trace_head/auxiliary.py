@@ -128,9 +128,14 @@ class Auxiliary:
 
     def apply(self) -> None:
         """Do one step of the head's optimiser, if a minibatch gave it a gradient."""
-        mine = any(parameter.grad is not None for parameter in self.head.parameters())
-        if self._devices.add_numbers({"processes": float(mine)})["processes"]:
-            self._devices.add_gradients(self.head)
+        parameters = list(self.head.parameters())
+        asked = torch.tensor([float(parameter.grad is not None) for parameter in parameters], device=self.device)
+        asked = self._devices.add(asked)
+        self._devices.add_gradients(self.head)
+        for parameter, count in zip(parameters, asked.tolist(), strict=True):
+            if not count:
+                parameter.grad = None  # no process asked that: the optimiser leaves its weights alone
+        if asked.any():
             self.optimizer.step()
 
     def metrics(self) -> dict[str, float]:

@@ -14,15 +14,23 @@ import pytest
 import torch
 import yaml
 
+from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.lm.load import load_policy
+from codeenv.agents.rlef.build import build_learner
+from codeenv.agents.rlef.config import RLEFConfig
+from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.run_config import TrainConfig
-from codeenv.cli import main
+from codeenv.agents.stepcoder.curriculum import CurriculumConfig
+from codeenv.agents.trace_head.config import AuxiliaryConfig
+from codeenv.errors import CodeenvError
 
 torch.set_num_threads(1)
 SCRIPT = Path(__file__).parent / "accelerated_learner.py"
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "accelerate").glob("*.yaml"))
 SAME = ("policy_loss", "value_loss", "kl", "entropy", "reward", "solve_rate", "turns", "clipped", "policy_grad_norm",
         "critic_grad_norm", "explained_variance")  # fmt: skip
+TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
+STALE = RLEFConfig(staleness=1)
 EXACT = ("tokens", "episodes", "invalid_turns")
 
 
@@ -77,15 +85,38 @@ def test_one_process_and_two_learn_the_same_and_read_each_others_checkpoints(tmp
     assert torch.allclose(weights[0], weights[2], atol=1e-4)
 
 
+@pytest.mark.slow
+def test_alignment_masks_curriculum_and_trace_head_are_the_same_in_one_process_and_two(tmp_path: Path) -> None:
+    two = run(2, tmp_path / "two", "mixed")
+    one = run(1, tmp_path / "one", "mixed", str(tmp_path / "two" / "checkpoints" / "000001"))
+    assert two["rows"][0]["align_answers"] > 0
+    assert two["rows"][0]["align_dropped_run_failed"] > 0
+    assert two["rows"][0]["curriculum_given"] > 0
+    assert two["rows"][0]["head_outcome_accuracy"] > 0
+    for first, second in [*zip(one["rows"], two["rows"], strict=False), (one["rows"][2], two["rows"][1])]:
+        assert first == pytest.approx(second | {name: first[name] for name in TIMED}, abs=2e-5, rel=2e-3, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("change", "sharded", "words"),
+    [
+        ({"alignment": AlignmentConfig(0.4), "rlef": STALE}, False, "alignment needs what became of each collection"),
+        ({"curriculum": CurriculumConfig(), "rlef": STALE}, False, "the curriculum needs what became of each collection"),
+        ({"trace_head": AuxiliaryConfig("on")}, True, "trace_head reads a whole policy, and FSDP keeps shards of it"),
+    ],
+)
+def test_what_has_no_learner_is_refused_with_a_sentence(change: dict[str, Any], sharded: bool, words: str) -> None:
+    devices = Devices()
+    devices.casts = sharded
+    nothing: Any = None
+    with pytest.raises(CodeenvError, match=words):
+        build_learner(TrainConfig(**change), nothing, nothing, nothing, nothing, devices)
+
+
 def test_the_configurations_of_accelerate_name_kinds_that_the_learner_takes() -> None:
     kinds = {path.stem: yaml.safe_load(path.read_text())["distributed_type"] for path in EXAMPLES}
     assert kinds == {"fsdp": "FSDP", "gpus": "MULTI_GPU", "one_gpu": "NO", "two_cpus": "MULTI_CPU"}
 
 
-def test_accelerate_is_off_by_default_and_refuses_what_learns_in_one_process(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_accelerate_is_off_by_default() -> None:
     assert TrainConfig().accelerate is False
-    flags = ["--problems", "mini", "--sft-steps", "1", "--mask.mode", "coverage", "--accelerate"]
-    assert main(["train", *flags, "--out", str(tmp_path / "run")]) == 2
-    assert "alignment, trace_head and mask learn in one process" in capsys.readouterr().err

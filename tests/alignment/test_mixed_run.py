@@ -76,6 +76,19 @@ def test_a_run_with_a_trace_head_records_what_it_says_of_each_program(tmp_path):
     assert {one["true_exception"] is not None for one in said if one["true_outcome"] != "exception"} == {False}
 
 
+def test_masks_and_labels_are_made_while_a_collection_is_played_ahead(tmp_path):
+    config = small(3)
+    rlef = dataclasses.replace(config.rlef, staleness=1, recompute_logprobs=True)
+    mask, alignment = dataclasses.replace(config.mask, mode="coverage"), dataclasses.replace(config.alignment, fraction=0.0)
+    config = dataclasses.replace(config, rlef=rlef, mask=mask, alignment=alignment)
+    with open_judge(config) as judge:
+        run = TrainingRun(config, tmp_path / "run", judge)
+        run.train()
+        run.close()
+    assert all({"mask_kept", "head_outcome_accuracy"} <= set(metrics) for metrics in run.metrics)
+    assert len(run.metrics) == 3
+
+
 def test_a_wrong_setting_of_alignment_is_refused_with_its_name(tmp_path):
     path = tmp_path / "bad.yaml"
     path.write_text("alignment: {mode: best}\n")
