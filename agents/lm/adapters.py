@@ -55,7 +55,8 @@ def add_adapters(model: PreTrainedModel, rank: int) -> PreTrainedModel:
     for parameter in adapted.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
-    for module in adapted.modules():
+    modules: Iterator[Any] = adapted.modules()
+    for module in modules:
         if hasattr(module, "support_avx512bf16_for_cpu"):
             # On such processors bitsandbytes packs the weights for inference, and no gradient passes through packed ones.
             module.support_avx512bf16_for_cpu = False
@@ -102,14 +103,14 @@ def without_quantisation(model: PreTrainedModel) -> Iterator[None]:
     if settings is None:
         yield
         return
-    quantiser = model.hf_quantizer
-    model.hf_quantizer = None
-    del model.config.quantization_config
+    quantised: Any = model
+    quantiser, quantised.hf_quantizer = quantised.hf_quantizer, None
+    del quantised.config.quantization_config
     try:
         yield
     finally:
-        model.hf_quantizer = quantiser
-        model.config.quantization_config = settings
+        quantised.hf_quantizer = quantiser
+        quantised.config.quantization_config = settings
 
 
 def _plain(module: Any) -> Tensor:
