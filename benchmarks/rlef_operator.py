@@ -170,7 +170,10 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
         spent["cpu_s"] += time.process_time() - start
         if learner.iteration % 20 == 0:
             save_checkpoint(learner, folder, spent, keep=1)
-            print(f"{arm} {seed}: iteration {learner.iteration}, solved {metrics['solve_rate']:.3f}, {spent['cpu_s']:.0f} CPU s")
+            print(
+                f"{arm} {seed}: iteration {learner.iteration}, solved {metrics['solve_rate']:.3f}, {spent['cpu_s']:.0f} CPU s",
+                flush=True,
+            )
     result |= {"after": score(policy, chat, judge, seed, options.episodes), "cpu_s": spent["cpu_s"]}
     (folder / "result.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
 
