@@ -71,13 +71,14 @@ def learned_names(model: nn.Module) -> set[str] | None:
 
 
 @torch.no_grad()
-def merged_state(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def merged_state(model: nn.Module, state: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
     """Return the weights of the plain model that computes what a model with adapters does; without adapters, those given.
 
     Args:
         model: the model, for what its quantised weights stand for.
-        state: its weights, whole.
+        state: its weights, whole; by default those that it holds.
     """
+    state = model.state_dict() if state is None else state
     quantised = {name: module for name, module in model.named_modules() if hasattr(module, "support_avx512bf16_for_cpu")}
     found: dict[str, Tensor] = {}
     for key, value in state.items():

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from codeenv.agents.lm.adapters import merged_state, without_quantisation
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.scoring import build_batch, response_logprobs
 from codeenv.agents.lm.storage import save_pretrained
@@ -59,8 +59,10 @@ class ServedPolicy:
         Raises:
             CodeenvError: the server cannot take them, or its log-probabilities are not the policy's afterwards.
         """
-        state = {name: value if self._dtype is None else value.to(self._dtype) for name, value in merged_state(policy).items()}
-        save_pretrained(policy, self._tokenizer, self._folder, state)
+        whole = merged_state(policy)
+        state = {name: value if self._dtype is None else value.to(self._dtype) for name, value in whole.items()}
+        with without_quantisation(policy):
+            save_pretrained(policy, self._tokenizer, self._folder, state)
         self.server.load(self._folder)
         self.difference = self._probe(policy)
         if not self.difference <= self.server.config.tolerance:
@@ -141,14 +143,3 @@ class ServedSampler:
 
     def _complete(self, index: int, budget: int, seed: int) -> Response:
         return self._server.complete(self._conversations[index].ids, self._sampling, self._stop, budget, seed)
-
-
-def merged_state(model: PreTrainedModel) -> dict[str, Any]:
-    """Return a model's weights under the names of the model without adapters, the adapters added to what they adapt."""
-    state = {name: value.detach() for name, value in model.state_dict().items() if "lora_" not in name}
-    for name, module in model.named_modules():
-        if hasattr(module, "get_delta_weight") and hasattr(module, "base_layer"):
-            for adapter in module.active_adapters:
-                key = f"{name}.base_layer.weight"
-                state[key] = state[key] + module.get_delta_weight(adapter).detach().to(state[key])
-    return {name.replace(".base_layer.", "."): value for name, value in state.items()}

@@ -28,11 +28,12 @@ from tiny_chat_tokenizer import make_tokenizer
 from transformers import LlamaForCausalLM
 
 from codeenv import Judge
+from codeenv.agents.lm.adapters import merged_state
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.load import add_adapters, load_policy
 from codeenv.agents.lm.models import MiniShape
 from codeenv.agents.lm.scoring import build_batch, response_logprobs
-from codeenv.agents.lm.served import ServedPolicy, ServedSampler, merged_state
+from codeenv.agents.lm.served import ServedPolicy, ServedSampler
 from codeenv.agents.lm.storage import save_pretrained
 from codeenv.agents.lm.template_format import TemplateFormat
 from codeenv.agents.lm.tokens import TokenConversation
