@@ -1,5 +1,6 @@
 """verifiers finds tasksets by the name of a top-level module; this one is codeenv's.
 
+pip install 'codeenv-rl[verifiers,humaneval]'
 PYTHONPATH=examples vf-eval codeenv-verifiers -n 5 --env.taskset.problems humaneval --model gpt-5-mini \\
     --client.base-url https://api.openai.com/v1 --client.api-key-var OPENAI_API_KEY --no-push
 """

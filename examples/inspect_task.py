@@ -1,6 +1,6 @@
 """A task for Inspect AI.
 
-pip install 'codeenv-rl[inspect]'
+pip install 'codeenv-rl[inspect,openai]'
 inspect eval examples/inspect_task.py --model openai/gpt-5-mini -T problems=procedural -T limit=8
 """
 

@@ -152,7 +152,8 @@ class TurnGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     """`GRPOTrainer` with one advantage per turn: the return from that turn on, less the group's mean return of whole episodes.
 
     The baseline does not depend on the turn, so it stays unbiased although the policy decides how long an episode is.
-    It is divided by the group's standard deviation of returns where `scale_rewards` says so.
+    It is divided by the group's standard deviation of returns where `scale_rewards` says so; a group whose returns are all equal
+    teaches nothing then, as in GRPO.
     """
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -179,7 +180,9 @@ class TurnGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         groups = self.accelerator.gather(torch.tensor(known, device=device)).view(-1, size)
         mean = torch.nanmean(groups, dim=1).repeat_interleave(size)
         squares = torch.nanmean((groups - torch.nanmean(groups, dim=1, keepdim=True)) ** 2, dim=1)
-        scale = torch.ones_like(mean) if self.scale_rewards == "none" else squares.sqrt().repeat_interleave(size) + 1e-4
+        deviations = squares.sqrt().repeat_interleave(size)
+        deviations = torch.where(deviations > 1e-6, deviations + 1e-4, torch.inf)
+        scale = torch.ones_like(mean) if self.scale_rewards == "none" else deviations
         first = self.accelerator.process_index * len(returns)
         return mean[first : first + len(returns)], scale[first : first + len(returns)]
 

@@ -45,6 +45,7 @@ ADAPTERS = {
     "inspect": Adapter("inspect", ("tests/adapters/test_inspect.py",)),
     "verifiers": Adapter("verifiers", ("tests/adapters/test_verifiers.py",)),
     "fusion": Adapter("serve", ("tests/adapters/test_sandbox_fusion.py",), ("sandbox-fusion",), over_main=True),
+    "deploy": Adapter("serve", ("tests/server/test_deploy.py",), ("kubernetes-validate",), over_main=True),
     "ray": Adapter("ray", ("tests/cluster",), over_main=True),
     # verl asks for inference engines and CUDA; its agent loop and its reward managers run with what is listed here
     "verl": Adapter(

@@ -168,6 +168,9 @@ def test_turn_advantages_are_the_return_from_the_turn_less_the_group_mean():
     mean, scale = trainer._group_statistics([1.0, -1.2, None, 1.0], torch.device("cpu"))
     assert mean.tolist() == pytest.approx([-0.1, -0.1, 1.0, 1.0])
     assert scale.tolist() == [1.0] * 4
+    trainer.scale_rewards = "group"
+    _, scale = trainer._group_statistics([1.0, -1.2, -1.4, -1.4], torch.device("cpu"))
+    assert scale.tolist() == pytest.approx([1.1001, 1.1001, float("inf"), float("inf")])  # equal returns: no advantage
 
 
 def test_a_judge_that_fails_gives_no_reward_instead_of_zero():

@@ -45,3 +45,14 @@ def test_compose_serves_loopback_and_asks_for_a_token():
     assert judge["ports"] == ["127.0.0.1:8111:8111"]
     assert ":?" in judge["environment"]["CODEENV_TOKEN"]
     assert judge["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.parametrize("version", ["1.30", "1.34"])
+def test_the_manifest_has_the_fields_that_kubernetes_knows(version):
+    validate = pytest.importorskip("kubernetes_validate", reason="runs in an environment of its own: tests/adapters/run.py deploy")
+    rows = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+    for row in rows:
+        validate.validate(row, version, strict=True)
+    rows[0]["spec"]["template"]["spec"]["containers"][0]["securityContext"]["readOnlyRoot"] = True
+    with pytest.raises(validate.ValidationError, match="readOnlyRoot"):
+        validate.validate(rows[0], version, strict=True)
