@@ -431,10 +431,13 @@ def main() -> None:
         f"`{words}`: {args.rounds} interleaved rounds, Python {sys.version.split()[0]}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {measured_in}."
     )
-    text = f"{note}\n{table(seen, rows, groups)}\n\n{scaling()}\n"
-    print(text)
+    scaled = scaling()
+    print(f"{note}\n{table(seen, rows, groups)}\n\n{scaled}")
     if args.out:
-        args.out.write_text(f"# What a judged submission costs\n\n{text}", encoding="utf-8")
+        old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
+        kept = old[old.find("\n![") :].partition("\n### ")[0] if "\n![" in old else ""  # what is written about the tables
+        made = f"{note}\n{kept.rstrip()}\n{table(seen, rows, groups)}\n\n{scaled}\n"
+        args.out.write_text(f"# What a judged submission costs\n\n{made}", encoding="utf-8")
     if args.figure:
         args.figure.write_text(figure(seen, rows, groups), encoding="utf-8")
 
