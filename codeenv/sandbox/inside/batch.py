@@ -141,8 +141,8 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     code, text, inputs = _begin(job, board, order[first])
     clock, seek, finish = time.process_time, os.lseek, os._exit
     begun, given_bytes, room = 0, -1, job.output * (job.count - 1)
-    writer: Any = sys.stdout  # as the worker made it
-    settings = _settings(writer)
+    printer: Any = sys.stdout  # as the worker made it
+    settings = _settings(printer)
     fresh = True
     counted = clock()
     last = order[-1]
@@ -154,11 +154,11 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
             os.ftruncate(0, given_bytes)
         seek(0, 0, 0)
         if not fresh:
-            sys.stdin = sys.__stdin__ = _reader()  # type: ignore[misc]
-            if _settings(writer) != settings:  # what was written is out, so one that nobody touched may stay
-                writer = _writer()
-                settings = _settings(writer)
-            sys.stdout = sys.__stdout__ = writer  # type: ignore[misc]
+            sys.stdin = sys.__stdin__ = reader()  # type: ignore[misc]
+            if _settings(printer) != settings:  # what was written is out, so one that nobody touched may stay
+                printer = writer()
+                settings = _settings(printer)
+            sys.stdout = sys.__stdout__ = printer  # type: ignore[misc]
         fresh = False
         try:
             exec(code, child.fresh_module(job, "__main__"))
@@ -166,10 +166,10 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
         except BaseException as error:
             letter, words = child.outcome_of(error, text, job)
         flushed = _flushed(sys.stdout)
-        if sys.stdout is not writer:
-            flushed &= _flushed(writer)
+        if sys.stdout is not printer:
+            flushed &= _flushed(printer)
         if not flushed:
-            _forget(writer)
+            _forget(printer)
             if os.fstat(1).st_size - begun > job.output:
                 letter = "L"
             elif letter == "F":  # as the interpreter ends then
@@ -188,7 +188,7 @@ def run_programs(job: child.Job, board: Board, order: list[int], first: int) -> 
     finish(DONE)
 
 
-def _reader() -> TextIOWrapper:
+def reader() -> TextIOWrapper:
     """Return what `open(0)` does; that asks the system twice as often."""
     stream: Any = TextIOWrapper(BufferedReader(FileIO(0, "r", False)), "utf-8", "surrogateescape")
     stream.mode = "r"
@@ -221,7 +221,7 @@ def _forget(writer: Any) -> None:
         return
 
 
-def _writer() -> TextIOWrapper:
+def writer() -> TextIOWrapper:
     stream: Any = TextIOWrapper(BufferedWriter(FileIO(1, "w", False)), "utf-8", "surrogateescape")
     stream.mode = "w"
     return stream  # type: ignore[no-any-return]

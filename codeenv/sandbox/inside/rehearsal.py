@@ -33,6 +33,14 @@ def f(a, b):
     text = f"{Thing().method([a, b])} {a!r:>5} {1.5:.2f}"
     return "kg", len(text.split()), sorted([b, a], key=lambda value: -value)
 """
+_TALK = b"""
+import sys
+n = input()
+print(n, int(n) + 1)
+for line in sys.stdin:
+    print(*map(int, line.split()), sep=" ")
+"""
+_TEXT = b"1\n2 3\n"
 _CALLS: list[Any] = [((3, 1), {}), ((1, 2), {}), ((1, "a"), {}), ((1,), {})]
 
 
@@ -52,10 +60,11 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
     place = (len(_PROGRAM), len(inputs))
     single, many = _job(request, code, 1), _job(request, code, len(_CALLS))
     single.tests, many.blob = [(sum(place), len(one))], place
-    texts = marshal.dumps([b"1\n", b"2\n", b"3", b""], 2)
-    printed = _job(request, code, 4)
-    printed.blob = (len(data), len(texts))
-    os.pwrite(request, texts, len(data))
+    texts = marshal.dumps([_TEXT, b"2\n", b"3", b""], 2)
+    os.pwrite(request, texts + _TALK, len(data))
+    alone, together = _job(request, code, 1), _job(request, code, 4)
+    alone.source = together.source = (len(data) + len(texts), len(_TALK))
+    together.blob = (len(data), len(texts))
     order = list(range(len(_CALLS)))
     modules = dict(sys.modules)
     streams = sys.stdin, sys.stdout
@@ -65,11 +74,12 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
             os.ftruncate(code, 0)
             for file, job, run in (
                 (value, single, lambda: child.run_call(single, False, 0)),
-                (value, single, lambda: child.run_program(single, False)),
+                (value, alone, lambda: child.run_program(alone, False)),
                 (outcomes, many, lambda: batch.run_calls(many, board, order, 0)),
-                (outcomes, printed, lambda: batch.run_programs(printed, board, order, 0)),
+                (outcomes, together, lambda: batch.run_programs(together, board, order, 0)),
             ):
                 job.request_fd, job.code_fd = request, code
+                _new_streams()
                 _until_end({child.VALUE_FD: file}, run)
             _converse(request, value, code, single)
     finally:
@@ -83,6 +93,15 @@ def rehearse(request: int, value: int, code: int, board: Board, outcomes: int) -
         os.lseek(0, 0, 0)
         for file in (0, 1, request, value, code):
             os.ftruncate(file, 0)
+
+
+def _new_streams() -> None:
+    """Give the next program streams of its own: those that children find have never been used."""
+    os.ftruncate(1, 0)
+    os.pwrite(0, _TEXT, 0)
+    for number in (0, 1):
+        os.lseek(number, 0, 0)
+    sys.stdin, sys.stdout = sys.__stdin__, sys.__stdout__ = batch.reader(), batch.writer()  # type: ignore[misc]
 
 
 def _job(request: int, code: int, count: int) -> child.Job:
