@@ -11,6 +11,7 @@ from typing import Any
 
 from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.sandbox.inside import frames
+from codeenv.sandbox.inside.child import LENGTH
 from codeenv.sandbox.units import CPU_LIMIT, DONE, EXITED, IDLE_LIMIT, SIGNALLED, Record, Run, Unit
 
 __all__ = [
@@ -30,6 +31,7 @@ OUTPUT_CHARACTERS = 10_000
 ERROR_CHARACTERS = 4_000
 """Most characters of `TestResult.error`."""
 
+_FINISHED = ord("F")
 _SYSTEM_CALL_KILL = signal.SIGSYS
 
 
@@ -136,6 +138,7 @@ class BatchOutcomes:
         self.whole: Outcome | None = None
         self._runs = runs
         self._unit = unit
+        self._programs = unit.kind == "stdio-batch"
         self._ended: dict[int, Outcome] = {}
         self._told: dict[tuple[int, int, int, int], Outcome] = {}
         for run in runs:
@@ -156,11 +159,15 @@ class BatchOutcomes:
                 continue
             seconds, offset, length, letter = place
             key = number, offset, length, letter
-            known = self._told.get(key) if seconds <= self._unit.time_s else None
+            in_time = seconds <= self._unit.time_s
+            known = self._told.get(key) if in_time else None
             if known is None and not chr(letter).islower():
-                record = Record(chr(letter), seconds, run.value[offset : offset + length])
-                known = _record_outcome(record, run, self._unit)
-                if seconds <= self._unit.time_s:
+                if in_time and letter == _FINISHED and self._programs:
+                    known = _printed(run, self._unit, seconds, offset, length)
+                if known is None:
+                    record = Record(chr(letter), seconds, run.value[offset : offset + length])
+                    known = _record_outcome(record, run, self._unit)
+                if in_time:
                     self._told[key] = known
             if known is not None:
                 return known, seconds
@@ -188,12 +195,28 @@ class BatchOutcomes:
                 self._ended.setdefault(missing, _with_value(ended, None, run.time_s, run.memory_mb))
 
 
+def _printed(run: Run, unit: Unit, seconds: float, offset: int, length: int) -> Outcome | None:
+    """Return the outcome of a program that came to its end and printed little and text only, as most do."""
+    start = offset + LENGTH.size
+    if not LENGTH.size <= length <= OUTPUT_CHARACTERS or LENGTH.unpack_from(run.value, offset)[0] != length - LENGTH.size:
+        return None
+    if length - LENGTH.size > unit.output:
+        return None
+    try:
+        text = run.value[start : offset + length].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return Outcome(None, text, text, "", seconds, run.memory_mb)
+
+
 def _record_outcome(record: Record, run: Run, unit: Unit) -> Outcome:
     if unit.kind == "stdio-batch":
         output, words = record.program_output()
         decided: tuple[Verdict, str] | None = None
         if record.letter == "L" or len(output) > unit.output:
             decided = Verdict.OUTPUT_LIMIT, f"more than {unit.output // 1024} KiB of output"
+        elif record.time_s > unit.time_s:
+            decided = _over_time(unit)
         elif record.letter == "M":
             decided = Verdict.MEMORY_LIMIT, words
         elif record.letter == "E" or (record.letter == "X" and words not in ("SystemExit: 0", "SystemExit: None")):
