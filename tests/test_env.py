@@ -9,6 +9,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 import codeenv
+import codeenv.vector
 from codeenv.env import CodeEnv
 from codeenv.errors import CodeenvError
 from codeenv.spaces import Unicode
@@ -181,6 +182,15 @@ def test_an_environment_goes_through_pickle_in_the_middle_of_an_episode(problems
     env.close()
     _, reward, terminated, _, info = copy.step(RIGHT)
     assert (reward, terminated, info["solved"]) == (1.0, True, True)
+    copy.close()
+
+
+@pytest.mark.parametrize("name", ["codeenv/HumanEval-v0", "codeenv/Procedural-v0"])
+def test_an_environment_of_a_named_data_set_goes_through_pickle(name):
+    env = gymnasium.make(name, limit=3).unwrapped
+    copy = pickle.loads(pickle.dumps(env))
+    assert copy.reset(seed=1)[0] == env.reset(seed=1)[0]
+    env.close()
     copy.close()
 
 

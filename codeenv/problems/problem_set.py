@@ -5,8 +5,9 @@ A set may hold its problems or make each one when it is asked for (an index over
 
 from __future__ import annotations
 
+import copyreg
 from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
 from codeenv.problems.problem import Problem, ProblemError
 
@@ -40,8 +41,19 @@ class ProblemSet(Sequence[Problem]):
         self._rows = rows
         self._find = find
         self._positions: dict[str, int] | None = None
+        self._again: Callable[[], ProblemSet] | None = None
         self.name = name
         self.split = split
+
+    def loaded_by(self, again: Callable[[], ProblemSet]) -> ProblemSet:
+        """Remember how this set was loaded, so that a copy in another process is loaded there and not carried over."""
+        self._again = again
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._again is not None:
+            return self._again, ()
+        return copyreg.__newobj__, (type(self),), self.__dict__  # type: ignore[attr-defined]
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from collections.abc import Callable
@@ -120,7 +121,8 @@ def load(
         problems = problems[:limit]
     if not len(problems):
         raise ProblemError(f"{str(name_or_path)!r} holds no problem" + (" that passes the filter" if keep else ""))
-    return problems
+    again = functools.partial(load, name_or_path, split=split, limit=limit, filter=filter, skip_bad=skip_bad, **options)
+    return problems.loaded_by(again)
 
 
 def _resolve(name_or_path: str | Path) -> tuple[Source, Path | None]:
