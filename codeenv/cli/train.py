@@ -7,6 +7,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,7 @@ def _train(config: TrainConfig, out: Path, resume: bool) -> int:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    getLogger("bitsandbytes").setLevel(ERROR)  # peft loads it if it is there, and it warns of kernels that nobody asked for
     total = config.rlef.iterations
     run: TrainingRun | None = None
     interrupted = saved = False
