@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument(
-        "--responses", type=int, default=40_000, help="sampled responses to learn from, the same for each variant"
+        "--responses", type=int, default=80_000, help="sampled responses to learn from, the same for each variant"
     )
     parser.add_argument("--episodes", type=int, default=500, help="held-out problems of each arm")
     parser.add_argument("--variants", nargs="*", default=list(VARIANTS), choices=list(VARIANTS))

@@ -18,6 +18,8 @@ __all__ = ["interval", "standalone_svg", "write_tables"]
 ARMS = ("true", "random", "none", "independent")
 COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7ea4")
 Row = dict[str, Any]
+APART = ("single-turn RL", "RL without feedback")
+"""Their training episodes have one sample, or no early stop, so that their solve rate is another number."""
 
 
 def write_tables(folder: Path, order: Sequence[str], figure: Path | None = None) -> None:
@@ -32,6 +34,7 @@ def write_tables(folder: Path, order: Sequence[str], figure: Path | None = None)
     _differences(found)
     _behaviour(found)
     _turns(found)
+    _at_equal_cost(found)
     if figure is not None:
         figure.write_text(_curves(found), encoding="utf-8")
 
@@ -102,12 +105,29 @@ def _turns(found: dict[str, list[Row]]) -> None:
             _cells(f"{name}, {arm}", *(interval([row["turns"][f"{arm} {limit}"] for row in mine]) for limit in limits))
 
 
+def _at_equal_cost(found: dict[str, list[Row]]) -> None:
+    """Print the solve rate on fresh train problems, the mean of ten collections, when so many CPU seconds were spent."""
+    learned = {name: mine for name, mine in found.items() if all(row["curve"] for row in mine) and name not in APART}
+    if not learned:
+        return
+    shortest = min(row["curve"][-1]["cpu_s"] for mine in learned.values() for row in mine)
+    budgets = [round(shortest * part) for part in (0.25, 0.5, 0.75, 1.0)]
+    print()
+    _table(("solved on fresh train problems after", *(f"{budget} CPU s" for budget in budgets), "all responses"))
+    for name, mine in learned.items():
+        cells = []
+        for budget in (*budgets, math.inf):
+            passed = [[point["solve_rate"] for point in row["curve"] if point["cpu_s"] <= budget][-10:] for row in mine]
+            cells.append(interval([sum(rates) / max(1, len(rates)) for rates in passed]))
+        _cells(name, *cells)
+
+
 def _curves(found: dict[str, list[Row]]) -> str:
     """Return the solve rate on fresh train problems against sampled responses, the mean over seeds in bins."""
     series = []
     for name, mine in found.items():
         curves = [row["curve"] for row in mine if row["curve"]]
-        if curves and name != "single-turn RL":  # its episodes have one sample each
+        if curves and name not in APART:
             step, last = 5000, min(curve[-1]["responses"] for curve in curves)
             edges = list(range(step, last + 1, step))
             x = [edge - step / 2 for edge in edges]
