@@ -16,6 +16,10 @@ __all__ = ["RandomFeedback", "SameStatementFeedback"]
 
 _DONORS = 64
 """Most problems whose wrong programs are run; more do not make the control cleaner."""
+
+_MUTANT_S = 2.0
+"""Time limit of a wrong program, in seconds."""
+
 _ALIKE = 6
 """Most problems of one statement that lend their reports, and most programs that are run on each."""
 
@@ -42,18 +46,15 @@ class RandomFeedback:
         self._seed = seed
         pool = [problem for problem in problems if problem.public_tests]
         generator_of(seed, "donors").shuffle(pool)
-        requests = [
-            JudgeRequest(problem, source, tests="public")
-            for problem in pool[:_DONORS]
-            for source in wrong_programs(problem, seed)
-        ]
+        chosen = [(problem, source) for problem in pool[:_DONORS] for source in wrong_programs(problem, seed)]
+        requests = [JudgeRequest(_hurried(problem), source, tests="public") for problem, source in chosen]
         self._failures: list[FeedbackContext] = []
         failed: set[str] = set()
-        for request, report in zip(requests, judge.judge_many(requests), strict=True):
-            last_resort = request.source == NOT_IMPLEMENTED
-            if not report.accepted and not (last_resort and request.problem.id in failed):
-                failed.add(request.problem.id)
-                self._failures.append(FeedbackContext(request.problem, request.source, report.public_part(), 0))
+        for (problem, source), report in zip(chosen, judge.judge_many(requests), strict=True):
+            last_resort = source == NOT_IMPLEMENTED
+            if not report.accepted and not (last_resort and problem.id in failed):
+                failed.add(problem.id)
+                self._failures.append(FeedbackContext(problem, source, report.public_part(), 0))
         if len(failed) < 2:
             raise CodeenvError(
                 f"the random arm needs at least 2 problems with public tests, this set has {len(failed)}; add some"
@@ -63,6 +64,12 @@ class RandomFeedback:
         generator = generator_of(self._seed, context.problem.id, context.turn, context.source)
         others = [failure for failure in self._failures if failure.problem.id != context.problem.id]
         return self._base(replace(generator.choice(others), turn=context.turn))
+
+
+def _hurried(problem: Problem) -> Problem:
+    """Return the problem with a shorter time limit: mutants that never end are many, and each would use up the whole limit."""
+    seconds = min(problem.limits.time_limit_s, _MUTANT_S)
+    return replace(problem, limits=replace(problem.limits, time_limit_s=seconds))
 
 
 class SameStatementFeedback:
