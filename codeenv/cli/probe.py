@@ -23,7 +23,7 @@ __all__ = ["main"]
 def main(
     models: tyro.conf.Positional[list[str]],
     run: Path,
-    problems: str = "humaneval",
+    problems: str = "",
     limit: int = 500,
     out: Path | None = None,
     seed: int = 0,
@@ -36,12 +36,12 @@ def main(
         Accuracies are on
     held-out problems, beside shuffled labels, the token alone (layer 0) and the commonest class.
 
-    Example: codeenv probe runs/train/reference runs/train/final --run runs/rollout --problems humaneval --out probe.html
+    Example: codeenv probe runs/train/reference runs/train/final --run runs/rollout --out probe.html
 
     Args:
         models: paths or names of causal language models.
         run: folder of a run that `codeenv rollout` wrote.
-        problems: the data set of the run, whose public tests are run again to make labels.
+        problems: the data set of the run, whose public tests are run again to make labels; by default the problems in its folder.
         limit: most programs.
         out: HTML page with a figure per question.
         seed: of the split by problem.
@@ -54,11 +54,11 @@ def main(
     import torch
 
     torch.set_num_threads(max(1, threads))
-    by_id = {problem.id: problem for problem in load(problems)}
+    by_id = {problem.id: problem for problem in (load(problems) if problems else _recorded(run))}
     programs = _programs(run, by_id, limit)
     if not programs:
         raise CodeenvError(
-            f"the run in {str(run)!r} holds no program of a problem in {problems!r}; name its data set in --problems"
+            f"the run in {str(run)!r} holds no program of a problem in {problems or 'its folder'!r}; name its data set"
         )
     found: dict[str, list[ProbeResult]] = {}
     with Judge() as judge:
@@ -71,6 +71,17 @@ def main(
     if out is not None:
         _page(found, out)
     return 0
+
+
+def _recorded(run: Path) -> list[Problem]:
+    """Return the problems that a run recorded, which have their public tests alone."""
+    path = run / "problems.jsonl"
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise CodeenvError(f"cannot read {str(path)!r}: {error.strerror}; name the run's data set in --problems") from None
+    cards = [json.loads(line) for line in lines if line.strip()]
+    return [Problem.from_dict({name: value for name, value in card.items() if name != "schema"}) for card in cards]
 
 
 def _programs(run: Path, by_id: dict[str, Problem], limit: int) -> list[tuple[Problem, str, str]]:

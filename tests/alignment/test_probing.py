@@ -77,10 +77,13 @@ def test_the_verb_compares_models_on_a_recorded_run(tmp_path, judge, capsys):
     found = json.loads(capsys.readouterr().out)
     assert {row["model"] for row in found} == set(models)
     assert {row["layer"] for row in found} == {0, 1, 2}
-    assert codeenv(["probe", models[0], *arguments, "--out", str(tmp_path / "probe.html")]) == 0
+    own = ["--run", str(tmp_path / "run")]  # the problems that the run recorded
+    assert codeenv(["probe", models[0], *own, "--out", str(tmp_path / "probe.html")]) == 0
     assert "Probe: bucket" in (tmp_path / "probe.html").read_text()
 
 
-def test_a_run_of_other_problems_is_refused(tmp_path, capsys):
+def test_a_run_of_other_problems_or_without_any_is_refused(tmp_path, capsys):
+    assert codeenv(["probe", "nowhere", "--run", str(tmp_path)]) == 2
+    assert "name the run's data set in --problems" in capsys.readouterr().err
     assert codeenv(["probe", "nowhere", "--run", str(tmp_path), "--problems", "humaneval"]) == 2
     assert "probe" in capsys.readouterr().err
