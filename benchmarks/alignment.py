@@ -93,7 +93,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("runs/alignment"))
     parser.add_argument("--report", action="store_true", help="print the tables of what is in --out, run nothing")
-    parser.add_argument("--figure", type=Path, help="write the learning curves of what is in --out as SVG")
+    parser.add_argument("--figure", type=Path, help="write the learning curves of --arms as SVG")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     if not arguments.report:
@@ -103,7 +103,7 @@ def main() -> None:
                 for seed in arguments.seeds:
                     start = seed % (arguments.warm_starts or seed + 1)
                     run(arm, seed, start, judge, arguments.iterations, arguments.evaluation, arguments.out)
-    report(arguments.out, list(ARMS), arguments.figure)
+    report(arguments.out, list(ARMS), arguments.figure, arguments.arms)
 
 
 def warm_start(seed: int, out: Path) -> Any:

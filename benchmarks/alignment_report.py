@@ -26,8 +26,11 @@ COLOURS = ("#2b6cb0", "#c05621", "#2f855a", "#805ad5", "#4a5568", "#b83280", "#3
 Rows = dict[tuple[str, int], dict[str, Any]]
 
 
-def report(out: Path, order: Sequence[str], figure_path: Path | None = None) -> None:
-    """Print the tables of the runs in a folder: means over seeds with 95 % t intervals, and differences paired by seed."""
+def report(out: Path, order: Sequence[str], figure_path: Path | None = None, drawn: Sequence[str] = ()) -> None:
+    """Print the tables of the runs in a folder: means over seeds with 95 % t intervals, and differences paired by seed.
+
+    The figure has the arms `drawn`.
+    """
     rows = [json.loads(path.read_text()) for path in sorted(out.glob("*-[0-9]*.json"))]
     by: Rows = {(row["arm"], row["seed"]): row for row in rows}
     arms = [arm for arm in order if any(row["arm"] == arm for row in rows)]
@@ -59,7 +62,7 @@ def report(out: Path, order: Sequence[str], figure_path: Path | None = None) -> 
             print(f"| {arm} - {base} | {len(seeds)} | " + " | ".join(cells) + " |")
     _print_learned(by, arms)
     if figure_path is not None:
-        figure_path.write_text(figure(by, arms), encoding="utf-8")
+        figure_path.write_text(figure(by, [arm for arm in arms if arm in drawn]), encoding="utf-8")
 
 
 def _gap(pairs: Sequence[tuple[dict[str, Any], dict[str, Any]]], name: str) -> str:
