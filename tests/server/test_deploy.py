@@ -49,7 +49,7 @@ def test_compose_serves_loopback_and_asks_for_a_token():
 
 @pytest.mark.parametrize("version", ["1.30", "1.34"])
 def test_the_manifest_has_the_fields_that_kubernetes_knows(version):
-    validate = pytest.importorskip("kubernetes_validate", reason="runs in an environment of its own: tests/adapters/run.py deploy")
+    validate = pytest.importorskip("kubernetes_validate", reason="runs in its own environment: tests/adapters/run.py deploy")
     rows = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
     for row in rows:
         validate.validate(row, version, strict=True)
