@@ -14,7 +14,7 @@ from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.problems import Problem
 from codeenv.problems.duplicates import find_overlaps
-from codeenv.problems.jsonl import write_jsonl
+from codeenv.problems.jsonl import check_targets, write_jsonl
 
 __all__ = ["Generate", "Overlaps", "generate", "overlaps"]
 
@@ -73,6 +73,8 @@ def generate(command: Generate) -> int:
     """Run `codeenv problems generate`."""
     if command.count < 1:
         raise CodeenvError(f"--count is {command.count}; use a number of at least 1")
+    if command.out is not None:
+        check_targets(command.out, command.choice.skip_bad)
     problems = command.choice.load(command.path)
     chosen = [problems.by_id(command.id)] if command.id else list(problems)
     written: list[Problem] = []
@@ -88,7 +90,7 @@ def generate(command: Generate) -> int:
                 continue
             written.append(made.problem)
             print(json.dumps(_row(made)) if command.as_json else _sentence(made), flush=True)
-    if command.out:
+    if command.out is not None:
         write_jsonl(command.out, written)
         print(f"{len(written)} problems in {command.out}", file=sys.stderr)
     return 0

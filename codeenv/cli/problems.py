@@ -20,7 +20,7 @@ from codeenv.cli.progress import Bar
 from codeenv.curation.validate import Validation, mend, validate
 from codeenv.judge import Judge
 from codeenv.problems import CallTest, Problem, StdioTest, sources
-from codeenv.problems.jsonl import write_jsonl
+from codeenv.problems.jsonl import check_targets, check_writable, write_jsonl
 
 __all__ = ["main"]
 
@@ -179,6 +179,11 @@ def _show(command: Show) -> int:
 
 
 def _validate(command: Validate) -> int:
+    aside: Path | None = None
+    if command.fix is not None:
+        check_writable(command.fix)
+        aside = Path(command.fix).with_suffix(".quarantine.jsonl")
+        check_targets(command.fix, command.choice.skip_bad, aside)
     problems = command.choice.load(command.path)
     good = serious = 0
     kinds: Counter[str] = Counter()
@@ -190,7 +195,7 @@ def _validate(command: Validate) -> int:
             serious += not result.good
             kinds.update({finding.kind for finding in result.findings})
             _print_result(result, command.as_json)
-            if command.fix:
+            if command.fix is not None:
                 repaired = mend(result, judge, command.solutions)
                 if repaired is not None:
                     mended.append(repaired)
@@ -203,8 +208,7 @@ def _validate(command: Validate) -> int:
             table.add_row(kind, str(count))
         Console().print(table)
         print(f"{good} of {good + serious} problems have nothing serious")
-    if command.fix:
-        aside = Path(command.fix).with_suffix(".quarantine.jsonl")
+    if command.fix is not None and aside is not None:
         write_jsonl(command.fix, mended)
         write_jsonl(aside, quarantined)
         print(f"{len(mended)} problems in {command.fix}, {len(quarantined)} in {aside}", file=sys.stderr)
@@ -212,6 +216,7 @@ def _validate(command: Validate) -> int:
 
 
 def _convert(command: Convert) -> int:
+    check_targets(command.target, command.choice.skip_bad)
     problems = command.choice.load(command.path)
     count = write_jsonl(command.target, _tracked(iter(problems), len(problems), "converting"))
     print(f"{count} problems in {command.target}")

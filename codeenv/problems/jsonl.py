@@ -10,6 +10,7 @@ import contextlib
 import gzip
 import json
 import os
+import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from codeenv.problems.problem import Problem, ProblemError
 
-__all__ = ["JsonlRows", "first_byte", "read_json", "write_jsonl"]
+__all__ = ["JsonlRows", "check_targets", "check_writable", "first_byte", "read_json", "write_jsonl"]
 
 MAX_ROW_BYTES = 256 * 1024 * 1024
 """Longest row that is read; a longer one is named in an error instead of filling the memory."""
@@ -29,6 +30,8 @@ MAX_UNPACKED_BYTES = 4 << 30
 """Most bytes that a gzip file may unpack to, since its lines are held in memory."""
 
 _CHUNK = 1 << 22
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark, which some programs write before the first row."""
 
 
 class JsonlRows(Sequence[bytes]):
@@ -46,6 +49,7 @@ class JsonlRows(Sequence[bytes]):
         self._file: int | None = None
         if self.path.suffix == ".gz":
             self._lines = list(_unpacked_lines(self.path))
+            self._lines[:1] = [line.removeprefix(_MARK) for line in self._lines[:1]]
             return
         try:
             self._offsets, self._ends = _line_spans(self.path)
@@ -65,7 +69,8 @@ class JsonlRows(Sequence[bytes]):
             return [self[position] for position in range(*index.indices(len(self)))]
         if self._file is None:
             return self._lines[index]
-        start, size = int(self._offsets[index]), int(self._ends[index] - self._offsets[index])
+        begin = start = int(self._offsets[index])
+        size = int(self._ends[index]) - start
         if size > MAX_ROW_BYTES:
             raise ProblemError(f"the row is {size / 1048576:.0f} MB long; the limit is {MAX_ROW_BYTES // 1048576} MB")
         parts = []
@@ -75,7 +80,8 @@ class JsonlRows(Sequence[bytes]):
                 raise ProblemError(f"{self.path} became shorter while it was read")
             parts.append(part)
             start, size = start + len(part), size - len(part)
-        return b"".join(parts)
+        row = b"".join(parts)
+        return row if begin else row.removeprefix(_MARK)
 
     def __del__(self) -> None:
         if getattr(self, "_file", None) is not None:
@@ -109,7 +115,7 @@ def read_json(path: Path) -> list[Any]:
 def first_byte(path: Path) -> bytes:
     """Return the first byte of a file, packed or not, that is no white space and no byte order mark; empty if there is none."""
     with _opened(path) as file:
-        return file.read(1 << 16).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+        return file.read(1 << 16).removeprefix(_MARK).lstrip()[:1]
 
 
 @contextlib.contextmanager
@@ -127,26 +133,65 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def write_jsonl(path: str | Path, problems: Iterable[Problem | Mapping[str, Any]]) -> int:
-    """Write one problem a row and return their number; the file appears only when it is whole.
+    """Write one problem a row, packed if the name ends in `.gz`, and return their number; the file appears only when it is whole.
+
+    What is there and no file, such as a pipe or `/dev/stdout`, is written into; a link leads to the file that is written.
 
     Raises:
         ProblemError: if the file cannot be written.
     """
+    check_writable(path)
     path = Path(path)
-    unfinished = path.with_name(path.name + ".unfinished")
     count = 0
     try:
-        with unfinished.open("w", encoding="utf-8") as file:
+        with _written(path) as file:
             for problem in problems:
                 row = problem.to_dict() if isinstance(problem, Problem) else problem
-                file.write(json.dumps(row, ensure_ascii=True) + "\n")
+                file.write((json.dumps(row, ensure_ascii=True) + "\n").encode())
                 count += 1
-        unfinished.replace(path)
     except OSError as error:
         raise ProblemError(f"{path} cannot be written: {error.strerror or error}") from None
+    return count
+
+
+def check_targets(target: str | Path, *others: str | Path | None) -> None:
+    """Raise `ProblemError` unless a file can be written, under another name than the other files that a command writes."""
+    check_writable(target)
+    for other in others:
+        if other is not None and Path(other).resolve() == Path(target).resolve():
+            raise ProblemError(f"{str(target)!r} would be written twice; name another file for the bad rows")
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise `ProblemError` if a file of this name cannot be written, before there is anything to write."""
+    path = Path(path)
+    if not path.name or path.is_dir():
+        raise ProblemError(f"{str(path)!r} is a folder; name a file")
+    if not path.resolve().parent.is_dir():
+        raise ProblemError(f"{path} cannot be written: there is no folder {str(path.resolve().parent)!r}; make it first")
+    if not os.access(path if path.exists() else path.resolve().parent, os.W_OK):
+        raise ProblemError(f"{path} cannot be written: permission denied")
+
+
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its name when the block has ended, or what is there if it is no file."""
+    place = path.resolve()
+    if place.exists() and not place.is_file():
+        with place.open("wb") as file:
+            yield file
+        return
+    unfinished = place.with_name(f"{place.name}.{os.getpid()}.{threading.get_ident()}.unfinished")
+    try:
+        with unfinished.open("xb") as file:
+            if path.suffix == ".gz":
+                with gzip.GzipFile(filename="", fileobj=file, mode="wb", mtime=0) as packed:
+                    yield cast(IO[bytes], packed)
+            else:
+                yield file
+        unfinished.replace(place)
     finally:
         unfinished.unlink(missing_ok=True)
-    return count
 
 
 def _unpacked_lines(path: Path) -> Iterator[bytes]:

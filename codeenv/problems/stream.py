@@ -111,7 +111,13 @@ class ProblemStream(Iterator[Problem]):
         return self._positions[source] // len(self._sets[source])
 
     def record(self, problem_id: str, solved: bool) -> None:
-        """Tell the outcome of an episode; only the curriculum `solve_rate` uses it."""
+        """Tell the outcome of an episode; only the curriculum `solve_rate` uses it.
+
+        Raises:
+            ProblemError: if the id is no text, or the outcome neither true nor false.
+        """
+        if not isinstance(problem_id, str) or solved not in (False, True):
+            raise ProblemError(f"record({problem_id!r}, {solved!r}): use a problem's id and whether it was solved")
         before = self._rates.get(problem_id, 0.5)
         self._rates[problem_id] = round(before + _SMOOTHING * (float(solved) - before), 4)
 
@@ -142,7 +148,7 @@ class ProblemStream(Iterator[Problem]):
         for name in ("seed", "curriculum", "ramp", "weights"):
             if state[name] != mine[name]:
                 raise ProblemError(f"the stream's {name} is {mine[name]!r}, but the state was made with {state[name]!r}")
-        if not isinstance(state["sets"], Mapping) or list(state["sets"]) != list(self._sets):
+        if not isinstance(state["sets"], Mapping) or set(state["sets"]) != set(self._sets):
             raise ProblemError(f"the stream's sets are {', '.join(self._sets)}, but the state is of {_names(state['sets'])}")
         for name, (size, identity) in mine["sets"].items():
             other = state["sets"][name]
@@ -158,12 +164,12 @@ class ProblemStream(Iterator[Problem]):
 
     def _counts(self, state: Mapping[str, Any], field: str) -> dict[str, int]:
         counts = state[field]
-        if not isinstance(counts, Mapping) or list(counts) != list(self._sets):
+        if not isinstance(counts, Mapping) or set(counts) != set(self._sets):
             raise ProblemError(f"the stream's state: field {field!r} must hold a number for each of {', '.join(self._sets)}")
         for name, count in counts.items():
             if not isinstance(count, int) or isinstance(count, bool) or count < 0:
                 raise ProblemError(f"the stream's state: field '{field}.{name}' is {reprlib.repr(count)}; it must be a count")
-        return dict(counts)
+        return {name: counts[name] for name in self._sets}
 
     def _identity(self, name: str) -> str:
         """Return a text that depends on the ids of problems spread over a set: the same on every machine, quick for every set."""

@@ -158,3 +158,10 @@ def test_a_set_with_other_problems_of_the_same_name_is_noticed(other: str) -> No
     state = ProblemStream({"a": problem_set("a", 50)}).state()
     with pytest.raises(ProblemError, match="the state is of another set 'a'"):
         ProblemStream({"a": ProblemSet(made, name="a")}).restore(state)
+
+
+@pytest.mark.parametrize(("problem_id", "solved"), [(None, True), ("p/1", 3), ("p/1", "yes")])
+def test_only_outcomes_of_problems_are_recorded(problem_id, solved):
+    stream = ProblemStream(problem_set("a", 3))
+    with pytest.raises(ProblemError, match="record"):
+        stream.record(problem_id, solved)

@@ -14,6 +14,8 @@ from codeenv.problems.problem import CallTest, ProblemError, StdioTest, Test
 
 __all__ = ["entry_of", "pairs_to_tests", "python_source", "shown_first"]
 
+_LABEL = r"(?:(?!\S*input)\S{1,40} ){0,5}\S{0,40}output\S{0,40} (?:\S{1,40} ){0,5}"
+"""What stands between an example's input and its output: no other input."""
 _FENCE = re.compile(r"```(?:python\d?|py)?[ \t]*\n(.*?)```", re.S)
 
 
@@ -96,7 +98,15 @@ def _value(text: Any) -> Any:
 
 
 def _is_shown(test: Test, text: str) -> bool:
+    """Return whether a statement has the test's input and, behind a few words with "output" among them, its output.
+
+    Both must be there whole, since the numbers of a small test may stand anywhere in a statement.
+    """
     if not isinstance(test, StdioTest):
         return False
-    given, wanted = " ".join(test.input.split()), " ".join(test.output.split())
-    return bool(given) and given in text and wanted in text[text.index(given) :]
+    given, wanted = (f" {' '.join(part.split())} " for part in (test.input, test.output))
+    text = f" {text} "
+    if not given.strip() or not wanted.strip() or wanted not in text:
+        return False
+    example = re.compile(re.escape(given) + _LABEL + re.escape(wanted[1:]), re.I)
+    return example.search(text) is not None
