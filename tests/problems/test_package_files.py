@@ -1,5 +1,8 @@
 """The files of a package: damaged, too large, linked or outside ones are refused with a sentence, and never read."""
 
+import os
+import re
+import stat
 import zipfile
 from pathlib import Path
 
@@ -118,3 +121,72 @@ def test_a_zip_that_unpacks_to_too_much_is_refused(name: str, limit: int, senten
         with pytest.raises(ProblemError) as caught:
             load(path)
         assert sentence in str(caught.value)
+
+
+def linked_zip(path: Path, links: dict[str, str], **files: str) -> Path:
+    """A zip of the package with links, as `zip --symlinks` stores them: the mode says link, the content is the target."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {**LEGACY, **files}.items():
+            archive.writestr(f"p/{name}", text)
+        for name, target in links.items():
+            info = zipfile.ZipInfo(f"p/{name}")
+            info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(info, target)
+    return path
+
+
+def test_links_in_a_zip_are_followed_as_in_a_folder(tmp_path: Path) -> None:
+    links = {
+        "data/secret/9.in": "../../notes/nine.in",
+        "data/secret/9.ans": "8.ans",
+        "data/secret/8.ans": "../../notes/nine.ans",
+        "data/secret/8.in": "9.in",
+        "data/secret/again": "../../notes",
+    }
+    texts = {"notes/nine.in": "9 9\n", "notes/nine.ans": "18\n"}
+    from_zip = read_package(linked_zip(tmp_path / "p.zip", links, **texts)).problem
+    folder = package(tmp_path / "p", LEGACY, **texts)
+    for name, target in links.items():
+        (folder / name).symlink_to(target)
+    assert from_zip == read_package(folder).problem
+    assert [test.output for test in from_zip.private_tests].count("18\n") >= 3
+
+
+@pytest.mark.parametrize(("name", "target", "sentence"), [
+    ("data/secret/9.in", "../../../../etc/passwd", "is a link to '../../../../etc/passwd', outside the package"),
+    ("data/secret/9.in", "/etc/passwd", "is a link to '/etc/passwd', outside the package"),
+    ("data/secret/9.in", "nothing.in", "is a link to 'nothing.in', which does not exist"),
+    ("data/secret/9.in", "9.in", "is a link that leads back to itself"),
+    ("data/secret/up", "..", "is a link to a folder that it is in"),
+    ("data/secret/all", "../..", "is a link to a folder that it is in"),
+])  # fmt: skip
+def test_a_link_that_cannot_be_followed_is_refused_with_one_sentence_in_a_zip_and_in_a_folder(
+    name: str, target: str, sentence: str, tmp_path: Path
+) -> None:
+    archive = linked_zip(tmp_path / "p.zip", {name: target})
+    folder = package(tmp_path / "p", LEGACY)
+    (folder / name).symlink_to(target)
+    with pytest.raises(ProblemError, match=re.escape(f"{name} {sentence}")):
+        load(archive)
+    kind = sentence if "/etc" not in sentence else "/etc/passwd', outside the package"  # a folder's link is resolved
+    with pytest.raises(ProblemError, match=f"{re.escape(name)} .*{re.escape(kind)}"):
+        load(folder)
+
+
+def test_a_test_of_two_dangling_links_or_pipes_does_not_vanish(tmp_path: Path) -> None:
+    path = package(tmp_path / "dangling", LEGACY)
+    for suffix in ("in", "ans"):
+        (path / f"data/secret/7.{suffix}").symlink_to(f"gone.{suffix}")
+    with pytest.raises(ProblemError, match=r"data/secret/7\.(in|ans) is a link to 'gone\.(in|ans)', which does not exist"):
+        load(path)
+    path = package(tmp_path / "pipes", LEGACY)
+    for suffix in ("in", "ans"):
+        os.mkfifo(path / f"data/secret/7.{suffix}")
+    with pytest.raises(ProblemError, match=r"data/secret/7\.(in|ans) is neither a file nor a folder"):
+        load(path)
+    path = package(tmp_path / "behind", LEGACY)
+    (path / "tests").mkdir()
+    (path / "data/secret/more").symlink_to("../../tests")
+    (path / "tests/7.in").symlink_to("gone.in")
+    with pytest.raises(ProblemError, match=r"data/secret/more/7\.in is a link to 'gone\.in', which does not exist"):
+        load(path)

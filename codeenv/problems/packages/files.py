@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from codeenv.problems.packages.links import back_to_itself, dangling, in_folder, linked_twice, no_file, outside, zip_entries
 from codeenv.problems.problem import ProblemError
 
 __all__ = ["MAX_FILES", "MAX_FILE_BYTES", "MAX_PACKAGE_BYTES", "PackageFiles"]
@@ -39,7 +40,7 @@ class PackageFiles:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._zip: zipfile.ZipFile | None = None
-        self._prefix = ""
+        self._entries: dict[str, zipfile.ZipInfo] = {}
         if path.is_dir():
             self.names = sorted(self._names_in_folder())
             if not (path / "problem.yaml").is_file():
@@ -70,7 +71,7 @@ class PackageFiles:
         """
         try:
             if self._zip is not None:
-                info = self._zip.getinfo(self._prefix + name)
+                info = self._entries[name]
                 self._check_size(name, info.file_size)
                 return self._zip.read(info)
             file = self.path / name
@@ -101,51 +102,63 @@ class PackageFiles:
         manifests = sorted(name for name in names if PurePosixPath(name).name == "problem.yaml" and name.count("/") <= 1)
         if len(manifests) != 1:
             raise ProblemError(f"the zip holds {len(manifests)} problem.yaml files at its top; it must hold one")
-        self._prefix = manifests[0].removesuffix("problem.yaml")
-        self.names = sorted(name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix))
+        try:
+            self._entries = zip_entries(self._zip, manifests[0].removesuffix("problem.yaml"), _USED, MAX_FILES)
+        except _DAMAGED as error:
+            raise ProblemError(f"a link in the zip cannot be read: {error}") from None
+        self.names = sorted(self._entries)
 
     def _names_in_folder(self) -> Iterator[str]:
         """Yield the files of a folder; a link to another folder of the package stands for the files there."""
         for file in self.path.rglob("*"):
             name = file.relative_to(self.path).as_posix()
-            if not file.is_symlink():
-                if file.is_file():
-                    yield name
-            elif self._inside(file):
-                if file.is_file():
-                    yield name
-                else:
-                    target = file.resolve()
-                    yield from (
-                        f"{name}/{inner.relative_to(target).as_posix()}"
-                        for inner in target.rglob("*")
-                        if inner.is_file() and not inner.is_symlink()
-                    )
+            if not self._usable(file, name):
+                continue
+            if file.is_file():
+                yield name
+            elif file.is_symlink():
+                target = file.resolve()
+                for inner in target.rglob("*"):
+                    within = f"{name}/{inner.relative_to(target).as_posix()}"
+                    if self._usable(inner, within):
+                        if inner.is_file():
+                            yield within
+                        elif inner.is_symlink() and within.startswith(_USED):
+                            raise linked_twice(within)
 
     def _size(self, name: str) -> int:
         if self._zip is not None:
-            return self._zip.getinfo(self._prefix + name).file_size
+            return self._entries[name].file_size
         try:
             return (self.path / name).stat().st_size
         except OSError as error:
             raise ProblemError(f"{name} cannot be read: {error}") from None
 
-    def _inside(self, file: Path) -> bool:
-        """Whether a link leads to a part of the package; one that leaves it is refused where its content would be used."""
-        name = file.relative_to(self.path).as_posix()
+    def _usable(self, file: Path, name: str) -> bool:
+        """Whether this is a file or folder of the package; what is not is refused where its content would be used."""
+        error = self._fault(file, name)
+        if error is not None and name.startswith(_USED):
+            raise error
+        return error is None
+
+    def _fault(self, file: Path, name: str) -> ProblemError | None:
+        if not file.is_symlink():
+            return None if file.is_file() or file.is_dir() else no_file(name)
         try:
             target = file.resolve()
-        except (OSError, RuntimeError):  # up to Python 3.12 a loop is a RuntimeError
-            if name.startswith(_USED):
-                raise ProblemError(f"{name} is a link that leads back to itself") from None
-            return False
-        if not target.is_relative_to(self.path.resolve()):
-            if name.startswith(_USED):
-                raise ProblemError(f"{name} is a link to {str(target)!r}, outside the package; put what it leads to in its place")
-            return False
-        if file.is_dir() and self.path.resolve().is_relative_to(target):
-            raise ProblemError(f"{name} is a link to a folder that it is in")
-        return file.is_file() or file.is_dir()
+            file.stat()
+        except FileNotFoundError:
+            pass
+        except (OSError, RuntimeError):  # a loop is one or the other, by the version of Python
+            return back_to_itself(name)
+        root = self.path.resolve()
+        if not target.is_relative_to(root):
+            return outside(name, str(target))
+        if not target.exists():
+            return dangling(name, str(file.readlink()))
+        if target.is_dir():
+            return in_folder(name) if file.parent.resolve().is_relative_to(target) else None
+        return None if target.is_file() else no_file(name)
 
     def _check_size(self, name: str, size: int) -> None:
         if size > MAX_FILE_BYTES:
