@@ -175,7 +175,7 @@ def make_learner(spec: dict[str, Any], seed: int, policy: Any, judge: Judge, ite
         alignment = AlignmentConfig(
             fraction=spec["fraction"],
             prompt="compact",
-            samples=spec.get("samples", 1),
+            samples=spec.get("samples"),
             reward=spec.get("reward", "official"),
             **({"floor": 0.0, "least_successes": 0} if released else {}),
         )

@@ -28,12 +28,13 @@ class AlignmentConfig:
             prediction, after CodeBoost, arXiv 2508.05242).
         names: most variables asked in an item.
         prompt: style of the prompt in mode `ours`.
-        samples: answers to one item; as many as the samples of a code prompt in GRPO, 1 in PPO.
+        samples: answers to one item; by default as many as the episodes on a problem (`group`), which is 1 in PPO.
         floor: alignment starts when this share of the answers to the first items is right; ours, since a policy that is
-            never right learns nothing from such prompts. The released code has no floor (0.0).
+            never right learns nothing from such prompts. By default 0.1, and 0.0 in mode `official`: the released code has none.
         recheck: iterations between two looks at the floor.
         repairs: share of the items that ask for a masked line instead (CodeBoost); a kind of task of its own; mode `ours`.
-        least_successes: a batch whose alignment answers have fewer successes gives them no advantage; ours (0: never).
+        least_successes: a batch whose alignment answers have fewer successes gives them no advantage, in algorithms
+            that whiten advantages; ours (0: never). By default 10, and 0 in mode `official`.
     """
 
     fraction: float = 0.4
@@ -45,10 +46,10 @@ class AlignmentConfig:
     mutants: bool = False
     names: int = 3
     prompt: Literal["plain", "compact"] = "plain"
-    samples: int = 1
-    floor: float = 0.1
+    samples: int | None = None
+    floor: float | None = None
     recheck: int = 10
-    least_successes: int = 10
+    least_successes: int | None = None
     repairs: float = 0.0
 
     def __post_init__(self) -> None:
@@ -60,14 +61,31 @@ class AlignmentConfig:
             raise CodeenvError(f"the alignment reward is {self.reward!r}; use 'paper' or 'official'")
         if self.prompt not in PROMPT_STYLES:
             raise CodeenvError(f"the prompt style is {self.prompt!r}; use one of {', '.join(PROMPT_STYLES)}")
-        for name in ("samples", "recheck"):
-            if getattr(self, name) < 1:
-                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a whole number of at least 1")
+        for name in ("samples", "recheck", "buffer", "names"):
+            if (value := getattr(self, name)) is not None and value < (0 if name == "names" else 1):
+                raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {0 if name == 'names' else 1}")
+        if self.least_successes is not None and self.least_successes < 0:
+            raise CodeenvError(f"least_successes is {self.least_successes!r}; use a whole number of at least 0")
+        for name, known in (("strategy", get_args(Strategy)), ("source", ("failed", "passed", "all"))):
+            if getattr(self, name) not in known:
+                raise CodeenvError(f"the alignment {name} is {getattr(self, name)!r}; use {', '.join(known)}")
         for name in ("floor", "repairs"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
+            if (value := getattr(self, name)) is not None and not 0.0 <= value <= 1.0:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a share from 0.0 to 1.0")
+        if self.mode == "official" and self.source != "failed":
+            raise CodeenvError(f"the alignment source is {self.source!r}, but mode 'official' asks about failed programs alone")
         if self.mode == "official" and self.repairs:
             raise CodeenvError(f"repairs is {self.repairs!r}, but mode 'official' has none; set it to 0.0 or the mode to 'ours'")
+
+    @property
+    def least_share(self) -> float:
+        """The floor in force."""
+        return self.floor if self.floor is not None else 0.0 if self.mode == "official" else 0.1
+
+    @property
+    def least_right(self) -> int:
+        """The number of successes in force that a batch needs for advantages."""
+        return self.least_successes if self.least_successes is not None else 0 if self.mode == "official" else 10
 
     @property
     def style(self) -> str:

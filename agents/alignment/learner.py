@@ -81,6 +81,11 @@ class MixedLearner(Learner):
         if alignment is not None and (builder is None or scorer is None):
             raise CodeenvError("alignment needs a builder of items and a scorer of answers")
         self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
+        self._samples = (alignment.samples if alignment else None) or config.group
+        if self.alignment and self.method.grouped and self._samples == 1:
+            raise CodeenvError(
+                f"alignment.samples is 1, and algorithm {config.algorithm!r} compares the answers to one item; leave it out"
+            )
         self.builder = builder
         self.scorer = scorer
         self.auxiliary = auxiliary
@@ -103,7 +108,7 @@ class MixedLearner(Learner):
         prompts = self.config.episodes // self.config.group
         items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
         collection = self._collect(problems, judge, prompts - len(items))
-        self.answered = self._answers([item for item in items for _ in range(self.alignment.samples)] if self.alignment else [])
+        self.answered = self._answers([item for item in items for _ in range(self._samples)])
         metrics = self.learn_mixed(collection, self.answered) | self._begun
         if self.alignment and self.buffer is not None:
             chosen = self._chosen(problems, self.iteration, prompts - len(items))
@@ -177,7 +182,7 @@ class MixedLearner(Learner):
             self.frozen = items
         elif self.iteration % self.alignment.recheck:
             return []
-        self._ready = self.frozen_accuracy() >= self.alignment.floor
+        self._ready = self.frozen_accuracy() >= self.alignment.least_share
         return items if self._ready else []
 
     def frozen_accuracy(self) -> float:
@@ -271,7 +276,7 @@ class MixedLearner(Learner):
 
     @property
     def _least(self) -> int:
-        return self.alignment.least_successes if self.alignment else 0
+        return self.alignment.least_right if self.alignment else 0
 
     # The loss
 

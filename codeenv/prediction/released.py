@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.judge.verdict import Verdict
 from codeenv.prediction.attempt import Attempt, Built, recording_request
@@ -95,7 +96,16 @@ class ReleasedBuilder:
         self.max_prompt_tokens = max_prompt_tokens
 
     def build(self, attempts: Sequence[Attempt]) -> Built:
-        """Return the items of the failed attempts that run cleanly and print something."""
+        """Return the items of the failed attempts that run cleanly and print something.
+
+        Raises:
+            CodeenvError: if all attempts are functions: these items are about what programs print.
+        """
+        if attempts and all(attempt.problem.mode == "call" for attempt in attempts):
+            raise CodeenvError(
+                f"mode 'official' asks what a program prints, and {attempts[0].problem.id!r} is a function, as all are; "
+                "use mode 'ours', or problems that read and print"
+            )
         built = Built()
         runs: list[tuple[Attempt, StdioTest | CallTest]] = []
         for attempt in attempts:

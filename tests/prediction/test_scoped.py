@@ -60,6 +60,8 @@ def test_a_crash_becomes_an_item_about_type_and_line(judge):
     [
         ("import random\ndef f(x):\n    return random.random()\n", "not_deterministic"),
         ("import time\ndef f(x):\n    return time.perf_counter_ns()\n", "not_deterministic"),
+        ("def f(x):\n    return __import__('os').urandom(8).hex()\n", "not_deterministic"),
+        ("def f(x):\n    y = __import__('time').time_ns()\n    return str(y)\n", "not_deterministic"),
         ("def f(x):\n    return 'a' * 1_000_000\n", "long_output"),
         ("def f(x):\n    return [1] * 500\n", "long_output"),
         ("def f(", "run_failed"),
