@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -11,6 +12,7 @@ import tyro
 
 from codeenv.errors import CodeenvError
 from codeenv.rollout.export import export_rows
+from codeenv.rollout.output import writing
 
 
 def main(
@@ -30,16 +32,22 @@ def main(
         all_episodes: also those that were not solved.
     """
     rows = export_rows(run, format, not all_episodes)
+    count = 0
     if out is None:
         for row in rows:
             print(json.dumps(row))
-        return
-    count = 0
-    try:
-        with Path(out).open("w", encoding="utf-8") as file:
+            count += 1
+    else:
+        folders = Path(os.path.realpath(out)).parents
+        if within := next((folder for folder in folders if (folder / "run.json").exists()), None):
+            raise CodeenvError(f"{out!r} is inside the run {str(within)!r}; choose an --out outside of it")
+        with writing(out, "the rows to") as file:
             for row in rows:
                 file.write(json.dumps(row) + "\n")
                 count += 1
-    except OSError as error:
-        raise CodeenvError(f"cannot write {out!r}: {error.strerror}; choose another --out") from None
-    print(f"{count} rows written to {out}", file=sys.stderr)
+    hint = ""
+    if not count and not all_episodes:
+        pairs = format == "preference"
+        hint = "no two answers to one message differ in success" if pairs else "no episode is solved; --all-episodes takes all"
+    if out is not None or hint:
+        print(f"{count} rows written" + (f" to {out}" if out else "") + (f": {hint}" if hint else ""), file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,9 @@ from typing import Any
 from codeenv.rollout.trajectory import RunError, read_episodes, read_problems, read_run
 
 __all__ = ["EpisodeRecord", "ProblemCard", "RunRecord", "TurnRecord", "episode_record", "load_run"]
+
+
+log = logging.getLogger("codeenv.records")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +161,11 @@ def load_run(path: str | os.PathLike[str], name: str | None = None) -> RunRecord
     records = _records(path, read_episodes(path))
     if not records:
         raise RunError(f"the run in {str(path)!r} holds no finished episode yet")
+    if missing := len({record.problem_id for record in records} - set(cards)):
+        log.warning(
+            "codeenv: %r lacks %d of the run's problems, which are shown without their statements; resuming the run adds them",
+            str(Path(path) / "problems.jsonl"), missing,
+        )  # fmt: skip
     return RunRecord(name or Path(path).resolve().name, header, cards, records)
 
 

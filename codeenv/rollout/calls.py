@@ -61,8 +61,8 @@ class AgentCaller:
                 else:
                     with contextlib.suppress(Exception):
                         await asyncio.wait_for(self._call(end_run), min(self._timeout_s, _CUT_SHORT_S))
-        except CodeenvError:
-            raise
+        except CodeenvError as error:
+            raise AgentError(f"the episodes are finished, but the agent's end_run failed: {error}") from None
         except Exception as error:
             raise AgentError(
                 f"the episodes are finished, but the agent's end_run raised {one_line(f'{type(error).__name__}: {error}')}"

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class JsonlWriter:
     """
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._end = _end_of_last_row(self._file)
         os.ftruncate(self._file, self._end)
@@ -50,6 +51,17 @@ class JsonlWriter:
             os.ftruncate(self._file, self._end)
             raise
         self._end = at
+
+    def is_deleted(self) -> bool:
+        """Whether the file has no name any more; cheap."""
+        return os.fstat(self._file).st_nlink == 0
+
+    def is_there(self) -> bool:
+        """Whether `path` is still the file that is written."""
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.stat())
+        except OSError:
+            return False
 
     def sync(self) -> None:
         """Wait until everything that was written is on the disk."""
@@ -146,6 +158,8 @@ class RunFolder:
                 self._cards.append(problem_row(problem))
                 self._problems.add(problem.id)
             self._rows.append(row)
+            if self._rows.is_deleted():
+                self.check_there()
         except OSError as error:
             raise RunError(
                 f"cannot write to {str(self.path)!r}: {error.strerror}; {len(self.done)} episodes are safe; a resumed "
@@ -153,6 +167,34 @@ class RunFolder:
             ) from None
         self.done.add(row["episode"])
         self.solved_in[len(row["turns"])] += bool(row["solved"])
+
+    def add_problems(self, problems: Iterable[Problem]) -> None:
+        """Write the problems that the run does not hold: a kill or a person may have taken them from a resumed run.
+
+        Raises:
+            RunError: if the file cannot be written.
+        """
+        try:
+            for problem in problems:
+                if problem.id not in self._problems:
+                    self._cards.append(problem_row(problem))
+                    self._problems.add(problem.id)
+        except OSError as error:
+            raise RunError(f"cannot write to {str(self.path)!r}: {error.strerror}") from None
+
+    def check_there(self) -> None:
+        """Make sure that the run is where it was opened.
+
+        Raises:
+            RunError: if a file of it was deleted or moved by somebody else; rows that are written to it go nowhere.
+        """
+        header = self.path / "run.json"
+        gone = header if not header.exists() else next((w.path for w in (self._rows, self._cards) if not w.is_there()), None)
+        if gone is not None:
+            raise RunError(
+                f"{str(gone)!r} was deleted or moved while the run was written, so its episodes are not there; run it again, "
+                "and let nothing else write to that folder"
+            )
 
     def fail(self, row: Mapping[str, Any]) -> None:
         """Record an episode that could not be finished.

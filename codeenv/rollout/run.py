@@ -124,7 +124,12 @@ def rollout(
                 ),
                 resume,
             )
-        return asyncio.run(run_episodes(problems, acting, judging, task, plan, folder, on_progress))
+        if folder is not None:
+            folder.add_problems(problems[number] for number in sorted({number % len(problems) for number in folder.done}))
+        result = asyncio.run(run_episodes(problems, acting, judging, task, plan, folder, on_progress))
+        if folder is not None:
+            folder.check_there()
+        return result
     finally:
         if folder is not None:
             folder.close()

@@ -16,6 +16,7 @@ from typing import Any
 from codeenv.rollout.agent import AgentError
 from codeenv.rollout.answers import Answers, Outcome
 from codeenv.rollout.deadline import DeadlineMissed
+from codeenv.text import one_line
 
 __all__ = ["AgentThreads"]
 
@@ -145,5 +146,7 @@ def _outcome_of(task: _Task) -> Outcome:
         return None, AgentError(f"the agent called sys.exit({exit_.code!r})")
     except KeyboardInterrupt:  # Ctrl-C reaches the main thread alone: this one is the agent's own
         return None, AgentError("the agent raised KeyboardInterrupt")
-    except BaseException as error:
+    except Exception as error:
         return None, error
+    except BaseException as error:  # GeneratorExit, or a class of the agent's: it would pass through the engine and end the run
+        return None, AgentError(f"the agent raised {one_line(f'{type(error).__name__}: {error}')}")

@@ -105,7 +105,7 @@ def read_run(path: str | os.PathLike[str]) -> dict[str, Any]:
                 f"{str(path)!r} holds a benchmark, whose page is {page!r}; name one of its arms, such as {first!r}"
             ) from None
         raise RunError(f"{str(path)!r} holds no run (no run.json)") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise RunError(f"cannot read {str(Path(path) / 'run.json')!r}: {error}") from None
     if not isinstance(header, dict) or header.get("schema") != SCHEMA:
         found = header.get("schema") if isinstance(header, dict) else None
@@ -136,7 +136,9 @@ def read_episodes(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
 
 def _wrong(row: Mapping[str, Any]) -> str:
     """Return what keeps a row from being an episode, in words; "" if nothing does."""
-    for fields, of in ((_EPISODE_FIELDS, row), *((_TURN_FIELDS, turn) for turn in row.get("turns") or ())):
+    turns = row.get("turns")
+    listed = turns if isinstance(turns, list) else ()  # anything else is told by its field's kind
+    for fields, of in ((_EPISODE_FIELDS, row), *((_TURN_FIELDS, turn) for turn in listed)):
         for name, kinds in fields.items():
             if not isinstance(of, dict) or name not in of:
                 return f"it has no {name!r}" if of is row else f"a turn has no {name!r}"
@@ -163,7 +165,11 @@ def read_problems(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:
     Raises:
         RunError: with the line number, if a row is malformed or has another schema version.
     """
-    return _rows(Path(path) / "problems.jsonl")
+    file = Path(path) / "problems.jsonl"
+    for line, row in enumerate(_rows(file), start=1):
+        if not isinstance(row.get("id"), str):
+            raise RunError(f"{str(file)!r}, line {line} is no problem: it has no 'id'; remove the line to read the rest")
+        yield row
 
 
 def problem_row(problem: Problem) -> dict[str, Any]:
@@ -183,15 +189,18 @@ def _rows(rows: Path) -> Iterator[dict[str, Any]]:
                     return
                 try:
                     row = json.loads(line)
-                except ValueError as error:
+                except (ValueError, RecursionError) as error:
                     raise RunError(
-                        f"{str(rows)!r}, line {number} is not JSON ({error}); remove the line to read the rest"
+                        f"{str(rows)!r}, line {number} is not JSON ({one_line(str(error), 200)}); "
+                        "remove the line to read the rest"
                     ) from None
                 if not isinstance(row, dict) or row.get("schema") != SCHEMA:
                     raise RunError(f"{str(rows)!r}, line {number} has another schema version; this version reads schema {SCHEMA}")
                 yield row
     except FileNotFoundError:
         return
+    except OSError as error:
+        raise RunError(f"cannot read {str(rows)!r}: {error.strerror}") from None
 
 
 def encode_row(row: Mapping[str, Any]) -> bytes:

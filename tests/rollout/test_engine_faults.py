@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -54,7 +55,21 @@ async def raises_cancelled(conversation):
     raise asyncio.CancelledError
 
 
+def raises_generator_exit(conversation):
+    raise GeneratorExit
+
+
+class OwnBase(BaseException):
+    pass
+
+
+async def raises_own_base(conversation):
+    raise OwnBase("of my own")
+
+
 FAULTS = {
+    "raises GeneratorExit": (raises_generator_exit, "raised GeneratorExit"),
+    "raises a BaseException async": (raises_own_base, "raised OwnBase: of my own"),
     "raises CancelledError": (raises_cancelled, "raised CancelledError"),
     "raises": (raises, "raised ValueError: no idea"),
     "exits": (exits, r"called sys.exit\(3\)"),
@@ -184,6 +199,49 @@ def test_an_agent_that_fails_at_the_end_of_the_run_is_one_sentence(judge):
 
     with pytest.raises(AgentError, match=r"the agent's end_run raised OSError: the connection is gone$"):
         rollout([ADD_ONE], Agent(), 1, judge=judge)
+
+
+def test_an_end_of_run_that_blocks_is_told_from_the_episodes(judge, tmp_path):
+    release = threading.Event()
+
+    class Agent:
+        def act(self, conversation):
+            return RIGHT
+
+        def end_run(self):
+            release.wait()
+
+    with pytest.raises(AgentError, match=r"the episodes are finished, but the agent's end_run failed: .* no answer within 1 s"):
+        rollout([ADD_ONE], Agent(), 2, out=tmp_path / "run", judge=judge, agent_timeout_s=1.0)
+    release.set()
+    assert len(list(read_episodes(tmp_path / "run"))) == 2
+
+
+@pytest.mark.parametrize("when", [0, 3])
+@pytest.mark.parametrize("how", [shutil.rmtree, lambda run: run.rename(run.with_name("moved"))], ids=["deleted", "moved"])
+def test_a_run_whose_folder_is_gone_is_an_error(how, when, judge, tmp_path):
+    class Agent:
+        def reset(self, problem, seed):
+            if seed == when:
+                how(tmp_path / "run")
+            return lambda conversation: RIGHT
+
+    with pytest.raises(RunError, match=r"run\.json' was deleted or moved while the run was written"):
+        rollout([ADD_ONE], Agent(), 4, out=tmp_path / "run", judge=judge, concurrency=1)
+
+
+@pytest.mark.parametrize("left", [None, b'{"schema": 1, "id": "test/a'], ids=["missing", "cut short"])
+def test_problems_that_a_run_lacks_are_told_and_written_again_when_it_is_resumed(left, judge, tmp_path, caplog):
+    run, cards = tmp_path / "run", tmp_path / "run" / "problems.jsonl"
+    rollout([ADD_ONE], lambda conversation: RIGHT, 2, out=run, judge=judge)
+    before = cards.read_bytes()
+    cards.unlink()
+    if left is not None:
+        cards.write_bytes(left)
+    load_run(run)
+    assert "lacks 1 of the run's problems" in caplog.text
+    rollout([ADD_ONE], lambda conversation: RIGHT, 2, out=run, judge=judge, resume=True)
+    assert cards.read_bytes() == before
 
 
 def test_what_an_agent_raises_is_shown_as_one_short_line_without_control_characters(judge):

@@ -102,6 +102,7 @@ def test_an_episode_that_is_recorded_twice_is_refused_by_every_reader(run, judge
         (lambda row: row["turns"][0].pop("public"), "line 3 is no episode: a turn has no 'public'"),
         (lambda row: row["turns"][0]["public"].pop("results"), "a turn has no verdicts of its public tests"),
         (lambda row: row.update(turns=[7]), "a turn has no 'source'"),
+        (lambda row: row.update(turns=5), "line 3 is no episode: 'turns' is 5"),
     ],
 )
 def test_a_row_that_is_no_episode_is_named_by_its_line(run, change, sentence):
@@ -111,6 +112,19 @@ def test_a_row_that_is_no_episode_is_named_by_its_line(run, change, sentence):
     with pytest.raises(RunError) as error:
         list(read_episodes(run))
     assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("reader", READERS.values(), ids=READERS)
+@pytest.mark.parametrize("damage", ["nested", "folder"])
+def test_a_file_that_cannot_be_read_is_one_sentence_in_every_reader(run, judge, reader, damage):
+    rows = run / "episodes.jsonl"
+    if damage == "nested":
+        rows.write_bytes(b"[" * 100_000 + b"\n" + rows.read_bytes())
+    else:
+        rows.unlink()
+        rows.mkdir()
+    with pytest.raises(RunError, match=r"line 1 is not JSON" if damage == "nested" else "Is a directory"):
+        reader(run, judge)
 
 
 def test_a_run_holds_no_private_test_and_no_solution(judge, tmp_path):

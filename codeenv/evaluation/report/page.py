@@ -24,6 +24,7 @@ from codeenv.evaluation.report.overview import (
     solve_table,
 )
 from codeenv.evaluation.summary import summarise
+from codeenv.rollout.output import writing
 
 __all__ = ["render_report", "write_report"]
 
@@ -60,13 +61,8 @@ def write_report(
     named = named_runs(runs)
     out = Path(out_html)
     text = render_report(ReportData(title or " and ".join(named) or "Report", subtitle, tables, curves, named, cards))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        part = out.with_name(out.name + ".part")
-        part.write_text(text, encoding="utf-8", errors="backslashreplace")
-        part.replace(out)
-    except OSError as error:
-        raise CodeenvError(f"cannot write the report {str(out)!r}: {error.strerror}; choose another file") from None
+    with writing(out, "the report") as file:
+        file.write(text)
     return out
 
 
