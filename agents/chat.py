@@ -11,6 +11,7 @@ import logging
 import math
 import os
 import random
+import re
 import threading
 import time
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from codeenv.text import one_line
 __all__ = ["ChatAgent"]
 
 log = logging.getLogger("codeenv.chat")
+
+MAX_BODY_BYTES = 16 << 20
+"""A longer answer of the endpoint is not read to its end."""
 
 LONG_WAIT_S = 15.0
 """A wait that a server asks for is told if it is longer, at most once in `TELL_EVERY_S`."""
@@ -53,7 +57,7 @@ class ChatAgent:
         timeout_s: longest wall time of one request.
         retries: how often a failed request is tried again.
         requests_per_minute: limit of the rate; 0.0 is none.
-        max_requests: most requests at the same time, in one event loop.
+        max_requests: most requests at the same time, in one event loop; by default as many as there are episodes in flight.
         usd_per_mtok_in, usd_per_mtok_out: prices of a million tokens, to record the cost of each response.
         demonstrations: few-shot prompting: a run folder or JSONL file of solved dialogues to put before each problem, see
             `codeenv.agents.demonstrations`.
@@ -73,7 +77,7 @@ class ChatAgent:
         timeout_s: float = 120.0,
         retries: int = 6,
         requests_per_minute: float = 0.0,
-        max_requests: int = 64,
+        max_requests: int | None = None,
         usd_per_mtok_in: float = 0.0,
         usd_per_mtok_out: float = 0.0,
         demonstrations: str = "",
@@ -86,7 +90,7 @@ class ChatAgent:
         except ImportError:
             raise MissingExtraError("the chat agent", "openai", "openai") from None
         for name, value, least in (("retries", retries, 0), ("max_requests", max_requests, 1), ("max_tokens", max_tokens, 1)):
-            if value < least:
+            if value is not None and value < least:
                 raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {least}")
         self.model = model
         self._base_url = base_url or os.environ.get("OPENAI_BASE_URL") or None
@@ -110,9 +114,9 @@ class ChatAgent:
     async def act(self, conversation: Conversation) -> Response:
         """Return the model's answer; tokens, cost and the reason it ended are in the extras."""
         shown = with_demonstrations(conversation, self._demonstrations)
-        messages = [{"role": message["role"], "content": message["content"]} for message in shown]
+        messages = [{"role": message["role"], "content": _sendable(message["content"])} for message in shown]
         if self._system:
-            messages.insert(0, {"role": "system", "content": self._system})
+            messages.insert(0, {"role": "system", "content": _sendable(self._system)})
         line = self._line()
         request: dict[str, Any] = {"model": self.model, "messages": messages, **self._sampling}
         if self._logprobs:
@@ -139,9 +143,11 @@ class ChatAgent:
                     base_url=self._base_url,
                     timeout=self._timeout_s,
                     max_retries=0,
-                    http_client=openai.DefaultAsyncHttpxClient(),  # openai's own closes itself in whichever loop runs by then
+                    # openai's own client closes itself in whichever loop runs by then
+                    http_client=openai.DefaultAsyncHttpxClient(event_hooks={"response": [_read_body]}),
                 )
-                self._lines[loop] = _Line(client, asyncio.Semaphore(self._max_requests))
+                most = self._max_requests
+                self._lines[loop] = _Line(client, contextlib.nullcontext() if most is None else asyncio.Semaphore(most))
             return self._lines[loop]
 
     async def _with_retries(self, line: _Line, request: dict[str, Any]) -> tuple[Any, int]:
@@ -160,7 +166,7 @@ class ChatAgent:
             except asyncio.CancelledError:
                 raise
             except Exception as error:
-                reason = self._said(error)
+                reason = self._said(error.__cause__ if isinstance(error.__cause__, _TooLong) else error)
                 if not _may_pass(error):
                     raise AgentError(f"model {self.model!r}: {reason}") from None
                 wait_s = _asked_wait_s(error)
@@ -231,7 +237,7 @@ class _Line:
     """The connections of one event loop, and how many requests it may have under way."""
 
     client: Any
-    slots: asyncio.Semaphore
+    slots: contextlib.AbstractAsyncContextManager[None]
 
 
 class _Pace:
@@ -267,10 +273,37 @@ def _may_pass(error: Exception) -> bool:
     """Whether a request that failed like this may succeed later."""
     import openai
 
+    if isinstance(error.__cause__, _TooLong):
+        return False
     if isinstance(error, openai.APIStatusError):
         return error.status_code in (408, 409, 425, 429) or error.status_code >= 500
     # Everything below HTTP (connections, time-outs, half a body, a body that is not JSON) is the transport's fault.
     return not isinstance(error, (TypeError, AttributeError, openai.AuthenticationError))
+
+
+class _TooLong(Exception):
+    """An endpoint sends more than an answer can be."""
+
+
+async def _read_body(response: Any) -> None:
+    """Read the body of an httpx response, which httpx then takes as read; httpx alone would read one without an end."""
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > MAX_BODY_BYTES:
+            raise _TooLong(
+                f"the endpoint's answer is longer than {MAX_BODY_BYTES >> 20} MiB; is base_url the address of the API, such as "
+                "http://localhost:8000/v1?"
+            )
+    response._content = bytes(body)
+
+
+def _sendable(text: str) -> str:
+    """Return a text that UTF-8 can hold: lone surrogates, which a reply or a program's output may hold, are replaced."""
+    return _SURROGATES.sub("\ufffd", text)
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 def _asked_wait_s(error: Exception) -> float | None:

@@ -8,6 +8,7 @@ import sys
 RIGHT = "```python\ndef f(x):\n    return x + 1\n```"
 WRONG = "```python\ndef f(x):\n    return x\n```"
 FAULTS = {"always-429": 0, "always-500": 1, "always-half": 2, "always-empty": 3}
+together = {"waiting": 0, "arrived": asyncio.Event()}
 state = {"requests": 0, "now": 0, "most": 0, "keys": set()}
 
 
@@ -63,6 +64,23 @@ async def chat(request, writer):
     elif model == "is-a-page":
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>")
         await writer.drain()
+    elif model == "never-stops":
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"100000\r\n" + b" " * 0x100000 + b"\r\n")
+            await writer.drain()
+    elif model == "waits-for-70":
+        together["waiting"] += 1
+        if together["waiting"] == 70:
+            together["arrived"].set()
+        try:
+            await asyncio.wait_for(together["arrived"].wait(), 6)
+        except TimeoutError:
+            together["waiting"] -= 1
+        await send(writer, 200, completion(RIGHT, False))
+    elif model == "half-a-pair":
+        first = not any(message["role"] == "assistant" for message in request["messages"])
+        await send(writer, 200, completion("\ud83d" if first else RIGHT, False))
     elif model == "asks-for-an-hour":
         await send(writer, 429, {"error": {"message": "come back later"}}, "Retry-After: 3600\r\n")
     elif model == "fails-at-length":

@@ -52,6 +52,26 @@ def test_a_model_is_rolled_out_and_its_tokens_and_cost_are_recorded(url, judge):
     assert state(url)["keys"] == ["Bearer secret-key-1234"]
 
 
+def test_a_reply_with_half_a_surrogate_pair_does_not_spoil_the_next_request(url, judge):
+    result = rollout([ADD_ONE], ChatAgent("half-a-pair", url, retries=0), 1, judge=judge)
+    assert (result.solved, result.failures) == (1, [])
+    assert result.rows[0]["messages"][1]["content"] == "\ud83d"
+
+
+def test_a_body_without_an_end_is_refused(url, judge):
+    (failure,) = rollout([ADD_ONE], ChatAgent("never-stops", url), 1, judge=judge).failures
+    assert "the endpoint's answer is longer than 16 MiB" in failure
+
+
+def test_as_many_requests_are_under_way_as_episodes_unless_a_limit_is_given(url, judge):
+    def failures(episodes, **options):
+        agent = ChatAgent("waits-for-70", url, retries=0, timeout_s=5.0, **options)
+        return rollout([ADD_ONE], agent, episodes, judge=judge, concurrency=70, turn_limit=1).failures
+
+    assert "APITimeoutError" in failures(1, max_requests=1)[0]
+    assert failures(70) == []
+
+
 def test_an_agent_goes_on_with_a_second_run_in_another_event_loop(url, judge):
     agent = ChatAgent("steady", url)
     for _ in range(2):
@@ -160,7 +180,7 @@ def test_a_hundred_concurrent_episodes_are_killed_and_resumed(url, tmp_path):
     command = [
         sys.executable, "-m", "codeenv", "rollout", "--env", "problems.jsonl", "--agent", "chat", "--out", "run", "--json",
         "--episodes", "200", "--concurrency", "100",
-        "--agent-options", "model=steady", f"base_url={url}", "max_requests=100",
+        "--agent-options", "model=steady", f"base_url={url}",
     ]  # fmt: skip
     before = state(url)
     first = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
