@@ -73,8 +73,8 @@ class Admission:
             self._slots.release()
 
     def close(self) -> None:
-        """Wait for the work in hand and end the threads."""
-        self._threads.shutdown(wait=True)
+        """Take no more work; what is in hand ends when its judge is closed."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _slot(self, request: Request) -> None:
         if not self._slots.locked():

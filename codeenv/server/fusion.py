@@ -17,7 +17,7 @@ from codeenv.judge import JudgeRequest
 from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.problems import Limits, Problem, StdioTest
 from codeenv.problems.languages import LANGUAGES
-from codeenv.server.service import ERRORS, JudgeLostError, Service
+from codeenv.server.service import ERRORS, Answer, JudgeLostError, Service
 from codeenv.submission import extract_code
 
 __all__ = ["router"]
@@ -44,7 +44,7 @@ class RunStatus(StrEnum):
     SANDBOX_ERROR = "SandboxError"
 
 
-class CommandResult(BaseModel):
+class CommandResult(Answer):
     """What a command did."""
 
     status: CommandStatus
@@ -67,7 +67,7 @@ class RunRequest(BaseModel):
     fetch_files: list[str] = Field(default_factory=list)
 
 
-class RunResponse(BaseModel):
+class RunResponse(Answer):
     """What a program did."""
 
     status: RunStatus
@@ -97,7 +97,7 @@ class SubmitRequest(BaseModel):
     config: SubmitConfig = Field(default_factory=SubmitConfig)
 
 
-class CaseResult(BaseModel):
+class CaseResult(Answer):
     """One test."""
 
     passed: bool
@@ -105,7 +105,7 @@ class CaseResult(BaseModel):
     test_info: dict[str, Any] | None = None
 
 
-class SubmitResult(BaseModel):
+class SubmitResult(Answer):
     """The outcome of a completion."""
 
     id: int | str

@@ -12,7 +12,7 @@ from codeenv.errors import CodeenvError
 from codeenv.judge import JudgeRequest
 from codeenv.judge.verdict import Report, Verdict
 from codeenv.problems import Problem
-from codeenv.server.service import ERRORS, JudgeLostError, Service
+from codeenv.server.service import ERRORS, Answer, JudgeLostError, Service
 from codeenv.submission import extract_code
 
 __all__ = ["router"]
@@ -42,7 +42,7 @@ class BatchBody(BaseModel):
     requests: list[JudgeBody] = Field(min_length=1)
 
 
-class TestRow(BaseModel):
+class TestRow(Answer):
     """The result of one test."""
 
     index: int
@@ -54,7 +54,7 @@ class TestRow(BaseModel):
     error: str
 
 
-class ReportRow(BaseModel):
+class ReportRow(Answer):
     """The results of a submission."""
 
     problem_id: str
@@ -65,13 +65,13 @@ class ReportRow(BaseModel):
     isolation: str
 
 
-class BatchReport(BaseModel):
+class BatchReport(Answer):
     """One report per submission, in order; `null` where the judge itself failed on it."""
 
     reports: list[ReportRow | None]
 
 
-class InfoRow(BaseModel):
+class InfoRow(Answer):
     """What the service is."""
 
     version: str

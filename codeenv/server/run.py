@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
+import math
+import os
 import socket
 import sys
 from typing import Any
@@ -32,8 +33,9 @@ class _Server(uvicorn.Server):
             service.admission.draining = True
             facts = {"running": service.admission.running, "waiting": service.admission.waiting}
             log.info("draining", extra={"facts": facts})
-        elif sig == signal.SIGINT:
-            self.force_exit = True  # Ctrl-C again
+        else:
+            log.warning("stopped at once", extra={"facts": {"running": service.admission.running}})
+            os._exit(128 + sig)  # the workers end with this process
         self.should_exit = True
 
 
@@ -64,8 +66,9 @@ def serve(settings: ServerSettings) -> int:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # a client must not choose the address in the log
             timeout_keep_alive=30,
-            timeout_graceful_shutdown=max(1, round(settings.drain_s)),
+            timeout_graceful_shutdown=max(1, math.ceil(settings.drain_s)),
             h11_max_incomplete_event_size=64 << 10,
         )
         facts = {

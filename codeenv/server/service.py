@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import Request
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from codeenv.env import resolve_problems
 from codeenv.errors import CodeenvError
@@ -18,7 +18,27 @@ from codeenv.server.admission import Admission
 from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import Metrics
 
-__all__ = ["ERRORS", "ErrorRow", "JudgeLostError", "Service", "UnknownProblemError"]
+__all__ = ["ERRORS", "Answer", "ErrorRow", "JudgeLostError", "Service", "UnknownProblemError", "sendable"]
+
+
+class Answer(BaseModel):
+    """A model of an answer; surrogates in its text, which cannot be sent as UTF-8, are written as `\\ud800`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sendable(cls, data: Any) -> Any:
+        return sendable(data)
+
+
+def sendable(data: Any) -> Any:
+    """Return data whose text can be sent as UTF-8."""
+    if isinstance(data, str):
+        return data if data.isascii() else data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, dict):
+        return {sendable(key): sendable(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [sendable(value) for value in data]
+    return data
 
 
 class ErrorRow(BaseModel):
@@ -85,6 +105,6 @@ class Service:
         return max(1, math.ceil(self.admission.waiting / (10 * self.settings.workers)))
 
     def close(self) -> None:
-        """Finish the work in hand and end the workers."""
+        """End the workers; work that is still in hand is lost, and nobody waits for it."""
         self.admission.close()
         self.judge.close()

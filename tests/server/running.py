@@ -30,11 +30,11 @@ class RunningService:
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
-    def stop(self) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """Ask it to stop and return its exit status."""
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(timeout=60)
+        status = self.process.wait(timeout=timeout)
         self._reader.join()
         return status
 

@@ -1,0 +1,117 @@
+"""What stands before the endpoints of `codeenv serve`: the token before the body, text that can be sent, a stop that ends."""
+
+import json
+import re
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+pytest.importorskip("fastapi", reason="needs the extra [serve]; runs in an environment of its own")
+httpx = pytest.importorskip("httpx", reason="needs httpx; runs in an environment of its own")
+
+from running import running_service
+
+TOKEN = "a-token-of-more-than-16-characters"
+ECHO = {"id": "t/echo", "statement": "", "mode": "stdio", "public_tests": [{"input": "", "output": "1\n"}]}
+ENDLESS = {"problem": ECHO | {"limits": {"time_limit_s": 60}}, "source": "while True: pass"}
+
+
+def test_the_token_is_checked_before_the_body_is_read():
+    with running_service("--workers", "1", token=TOKEN) as service:
+        host, port = re.fullmatch(r"http://(.*):(\d+)", service.url).groups()
+        with socket.create_connection((host, int(port)), timeout=60) as client:
+            client.sendall(
+                b"POST /v1/judge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n{"
+            )
+            assert client.recv(12) == b"HTTP/1.1 401"
+        answer = httpx.post(f"{service.url}/v1/judge", content=b"{", timeout=60)
+        assert (answer.status_code, answer.json()) == (401, {"error": "the token is missing or wrong"})
+        statuses = {
+            path: httpx.get(service.url + path, timeout=60).status_code for path in ("/readyz", "/openapi.json", "/v1/info")
+        }
+        assert statuses == {"/readyz": 200, "/openapi.json": 200, "/v1/info": 401}
+
+
+LONE = "\ud800"
+
+
+@pytest.fixture(scope="module")
+def url():
+    with running_service("--workers", "1") as service:
+        yield service.url
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "where"),
+    [
+        ("/v1/judge", {"problem": ECHO | {"id": LONE}, "source": "print(1)"}, ["problem_id"]),
+        ("/v1/judge_batch", {"requests": [{"problem": ECHO | {"id": LONE}, "source": "print(1)"}]}, ["reports", 0, "problem_id"]),
+        (
+            "/submit",
+            {
+                "dataset": "d",
+                "id": LONE,
+                "completion": "```python\nprint(1)\n```",
+                "config": {"provided_data": {"test": [{"input": {"stdin": ""}, "output": {"stdout": "1\n"}}]}},
+            },
+            ["id"],
+        ),
+        (
+            "/submit",
+            {
+                "dataset": "d",
+                "id": 1,
+                "completion": f'```python\nprint("{LONE}")\n```',
+                "config": {"provided_data": {"test": [{"input": {"stdin": ""}, "output": {"stdout": "1\n"}}]}},
+            },
+            ["extracted_code"],
+        ),
+    ],
+    ids=["judge", "batch", "submit-id", "submit-code"],
+)
+def test_a_lone_surrogate_comes_back_written_out(url, path, body, where):
+    answer = httpx.post(url + path, content=json.dumps(body), headers={"Content-Type": "application/json"}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    value = answer.json()
+    for key in where:
+        value = value[key]
+    assert "\\ud800" in value
+
+
+def test_a_stop_ends_what_takes_longer_than_the_drain_and_says_so():
+    with running_service("--workers", "1", "--drain-s", "1") as service, ThreadPoolExecutor(2) as threads:
+        answers = [threads.submit(httpx.post, f"{service.url}/v1/judge", json=ENDLESS, timeout=120) for _ in range(2)]
+        wait_until(service, running=1, waiting=1)
+        assert service.stop(timeout=30) == 0
+        for answer in answers:
+            assert answer.result().status_code == 503
+            assert "stopping" in answer.result().json()["error"]
+            assert int(answer.result().headers["retry-after"]) >= 1
+    assert not any("Traceback" in json.dumps(row) for row in service.rows)
+    assert service.rows[-1]["event"] == "stopped"
+
+
+def test_a_second_signal_ends_the_service_at_once():
+    with running_service("--workers", "1", "--drain-s", "600") as service, ThreadPoolExecutor(1) as threads:
+        answer = threads.submit(httpx.post, f"{service.url}/v1/judge", json=ENDLESS, timeout=120)
+        wait_until(service, running=1)
+        service.process.send_signal(signal.SIGTERM)
+        for _ in range(600):
+            if any(row["event"] == "draining" for row in service.rows):
+                break
+            time.sleep(0.02)
+        assert service.stop(timeout=30) == 128 + signal.SIGTERM
+        with pytest.raises(httpx.TransportError):
+            answer.result()
+
+
+def wait_until(service, **gauges):
+    for _ in range(600):
+        text = httpx.get(f"{service.url}/metrics", timeout=60).text
+        if all(f"codeenv_{name} {float(value)}" in text for name, value in gauges.items()):
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"{gauges} never held; the last metrics were:\n{text}")
