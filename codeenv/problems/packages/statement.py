@@ -6,11 +6,21 @@ import re
 from html.parser import HTMLParser
 
 from codeenv.problems.packages.files import PackageFiles
+from codeenv.problems.problem import ProblemError
 
 __all__ = ["find_statement", "html_to_text", "latex_to_text", "markdown_to_text"]
 
 _FOLDERS = ("problem_statement", "statement")
 _KINDS = (".md", ".html", ".tex")
+
+MAX_STATEMENT_CHARS = 1 << 20
+"""Longest statement that is read; real ones have some thousand characters."""
+
+_MAX_NESTING = 50
+"""Deepest nesting of LaTeX commands such as \\textbf that are unwrapped."""
+
+_TAG = re.compile(r"""</?[a-zA-Z](?:[^<>"']|"[^"]{0,500}"|'[^']{0,500}'|"[^"<]*"|'[^'<]*')*+>|</?[a-zA-Z][^<>]*>""")
+_DECLARATION = re.compile(r"<(?:!doctype|\?xml)[^<>]*>", re.I)
 
 
 def find_statement(files: PackageFiles) -> str:
@@ -30,6 +40,8 @@ def find_statement(files: PackageFiles) -> str:
 
     name = min(found, key=preference)
     text = files.read_text(name)
+    if len(text) > MAX_STATEMENT_CHARS:
+        raise ProblemError(f"{name} has {len(text)} characters; the limit is {MAX_STATEMENT_CHARS}")
     convert = {".md": markdown_to_text, ".html": html_to_text, ".tex": latex_to_text}["." + name.rpartition(".")[2]]
     return convert(text)
 
@@ -40,7 +52,7 @@ def markdown_to_text(text: str) -> str:
     >>> markdown_to_text("Add **two** numbers.\\n\\n![a figure](a.png)\\n\\n{{nextsample}}")
     'Add **two** numbers.'
     """
-    text = re.sub(r"!\[[^\]]*\]\([^)]*\)(\{[^}]*\})?", "", text)
+    text = re.sub(r"!\[[^\[\]]*\]\([^\[)]*\)(\{[^\[}]*\})?", "", text)
     text = re.sub(r"\{\{\s*(nextsample|remainingsamples)\s*\}\}", "", text)
     return _tidy(text)
 
@@ -52,9 +64,30 @@ def html_to_text(text: str) -> str:
     '2^10 ≤ N\\n\\n- one'
     """
     parser = _Html()
-    parser.feed(text)
+    parser.feed(_well_formed(text))
     parser.close()
     return _tidy("".join(parser.parts))
+
+
+def _well_formed(text: str) -> str:
+    """Return HTML without comments and declarations, in which each `<` that begins no tag is text.
+
+    The parser of the standard library raises for some such texts, and needs time by the square of the length for others.
+    """
+    parts = []
+    position = 0
+    while (start := text.find("<!--", position)) >= 0 and (end := text.find("-->", start + 4)) >= 0:
+        parts.append(text[position:start])
+        position = end + 3
+    text = _DECLARATION.sub("", "".join(parts) + text[position:])
+    parts, position = [], 0
+    for start in (match.start() for match in re.finditer("<", text)):
+        if start < position:
+            continue  # within a tag
+        tag = _TAG.match(text, start)
+        parts += [text[position:start], tag[0] if tag else "&lt;"]
+        position = tag.end() if tag else start + 1
+    return "".join(parts) + text[position:]
 
 
 class _Html(HTMLParser):
@@ -111,18 +144,20 @@ def latex_to_text(text: str) -> str:
     """
     text = re.sub(r"(?<!\\)%.*", "", text)
     text = re.sub(r"\\illustration(\{[^{}]*\}){3}", "", text)
-    text = re.sub(r"\\includegraphics(\[[^\]]*\])?\{[^{}]*\}", "", text)
+    text = re.sub(r"\\includegraphics(\[[^\[\]]*\])?\{[^{}]*\}", "", text)
     text = re.sub(r"\\(nextsample|remainingsamples|noindent|centering|newpage|smallskip|medskip|bigskip)\b", "", text)
     text = re.sub(r"\\(problemname|section|subsection|paragraph)\*?\{([^{}]*)\}", r"\n\n\2\n\n", text)
     text = re.sub(r"\\(begin|end)\{(tabular|array)\}(\{[^{}]*\})?", "\n\n", text)
-    text = re.sub(r"\\(begin|end)\{[^{}]*\}(\[[^\]]*\])?", "\n\n", text)
+    text = re.sub(r"\\(begin|end)\{[^{}]*\}(\[[^\[\]]*\])?", "\n\n", text)
     text = re.sub(r"\\item\b\s*", "\n- ", text)
     text = re.sub(r"\\href\{([^{}]*)\}\{([^{}]*)\}", r"\2 (\1)", text)
     wrapped = re.compile(
         r"\\(?:textbf|textit|texttt|emph|mathrm|mathit|text|textsc|underline|url|mbox|verb|footnote)\{([^{}]*)\}"
     )
-    while (plain := wrapped.sub(r"\1", text)) != text:
-        text = plain
+    for _ in range(_MAX_NESTING):
+        text, count = wrapped.subn(r"\1", text)
+        if not count:
+            break
     text = re.sub(r"\\([a-zA-Z]+)(?![a-zA-Z])", lambda match: _LATEX_SYMBOLS.get(match[1], match[0]), text)
     text = text.replace("\\\\", "\n").replace("~", " ").replace("``", '"').replace("''", '"')
     text = re.sub(r"\\([%&#_{}$])", r"\1", text)
