@@ -40,13 +40,19 @@ class Choice:
         return load(path, split=self.split, limit=self.limit, filter=self.filter, skip_bad=self.skip_bad, **named)
 
 
+_CONSTANTS = {"True": True, "False": False, "None": None}
+"""Values as Python writes them; other values are read as JSON, and as texts if they are none."""
+
+
 def _option(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise CodeenvError(f"the option {text!r} has no value; write NAME=VALUE")
+    if value in _CONSTANTS:
+        return name, _CONSTANTS[value]
     try:
         return name, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return name, value
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from codeenv.errors import CodeenvError
+from codeenv.problems.plain import too_many_digits
 from codeenv.problems.problem import CallTest, Problem, ProblemError, StdioTest
 
 __all__ = ["ROW_ERRORS", "BadRows", "check_sizes", "reason_of"]
@@ -81,6 +82,8 @@ def reason_of(error: Exception) -> str:
         return "it is nested too deeply"
     if isinstance(error, CodeenvError):
         return str(error)
+    if isinstance(error, ValueError) and "integer string conversion" in str(error):
+        return f"it holds {too_many_digits()}"
     return f"a field has an unexpected form ({type(error).__name__}: {' '.join(str(error).split())[:200]})"
 
 

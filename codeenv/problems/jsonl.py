@@ -19,6 +19,7 @@ from typing import IO, Any, cast, overload
 import numpy as np
 import numpy.typing as npt
 
+from codeenv.problems.plain import too_many_digits
 from codeenv.problems.problem import Problem, ProblemError
 
 __all__ = ["JsonlRows", "check_targets", "check_writable", "first_byte", "read_json", "write_jsonl"]
@@ -109,6 +110,8 @@ def read_json(path: Path) -> list[Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
         raise ProblemError(f"{path} is not JSON: {reason}") from None
+    except ValueError:
+        raise ProblemError(f"{path} holds {too_many_digits()}") from None
     return data if isinstance(data, list) else [data]
 
 
@@ -217,5 +220,10 @@ def _line_spans(path: Path) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64
             position += len(chunk)
     ends = np.concatenate([*breaks, np.array([position], dtype=np.int64)])
     starts = np.concatenate([np.zeros(1, dtype=np.int64), ends[:-1] + 1])
-    filled = ends - starts > 1  # a line of one character is no row, and `\r` alone is an empty line
+    filled = ends > starts
+    short = np.flatnonzero(ends - starts == 1)
+    with path.open("rb") as file:
+        for index in short:  # `\r` or a space alone is an empty line; another character is a row, and a bad one
+            file.seek(int(starts[index]))
+            filled[index] = bool(file.read(1).strip())
     return starts[filled], ends[filled]

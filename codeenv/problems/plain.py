@@ -18,11 +18,12 @@ import base64
 import binascii
 import json
 import math
+import sys
 from typing import Any
 
 from codeenv.errors import CodeenvError
 
-__all__ = ["PlainDataError", "from_json", "plain_equal", "to_json"]
+__all__ = ["PlainDataError", "from_json", "plain_equal", "to_json", "too_many_digits"]
 
 MAX_DEPTH = 100
 """Deepest nesting that is encoded or decoded; plain data below it is refused with `PlainDataError`."""
@@ -165,3 +166,8 @@ def _float_equal(left: float, right: float, absolute: float, relative: float) ->
     if absolute == 0.0 == relative:
         return left == right and math.copysign(1.0, left) == math.copysign(1.0, right)
     return abs(left - right) <= max(absolute, relative * max(abs(left), abs(right)))
+
+
+def too_many_digits() -> str:
+    """Return what is said of a number that Python does not read from text."""
+    return f"a whole number of more than {sys.get_int_max_str_digits()} digits, which Python does not read; leave the row out"

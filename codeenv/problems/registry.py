@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 from codeenv.problems.bad_rows import BadRows
 from codeenv.problems.filters import Filter, compile_filter
+from codeenv.problems.options import check_options
 from codeenv.problems.problem import ProblemError
 from codeenv.problems.problem_set import ProblemSet
 
@@ -102,14 +103,22 @@ def load(
     >>> load("procedural", split="train", limit=2)
     <ProblemSet 'procedural', split 'train': 2 problems>
     """
-    source, path = _resolve(name_or_path)
+    try:
+        source, path = _resolve(name_or_path)
+    except OSError as error:
+        reason = f"{reprlib.repr(str(name_or_path))} cannot be looked up: {error.strerror or error}"
+        raise ProblemError(f"{reason}; use the name of a data set or the path of a file") from None
     if split is not None and split not in source.splits:
         raise ProblemError(f"{source.name!r} has no split {split!r}; use one of {', '.join(source.splits)}")
     if limit is not None and (not isinstance(limit, int) or limit < 1):
         raise ProblemError(f"limit is {limit!r}; use a whole number of at least 1; without it all problems are taken")
     module, function = source.loader.split(":")
     loader: Callable[..., ProblemSet] = getattr(importlib.import_module(module), function)
-    _check_options(source, loader, options)
+    check_options(source.name, loader, options)
+    if filter is not None and not isinstance(filter, str) and not callable(filter):
+        raise ProblemError(f"filter is {reprlib.repr(filter)}; use conditions such as 'difficulty<0.5 tag=dp', or a function")
+    if skip_bad is not None and not isinstance(skip_bad, (str, Path)):
+        raise ProblemError(f"skip_bad is {reprlib.repr(skip_bad)}; use the path of a file for the bad rows")
     keep = compile_filter(filter) if isinstance(filter, str) else filter
     request = Request(
         path, split or source.splits[0], BadRows(skip_bad, path), limit if keep is None else None, split is not None
@@ -158,10 +167,3 @@ def _existing(path: Path) -> Path:
     if not path.exists():
         raise ProblemError(f"there is no file {str(path)!r}")
     return path
-
-
-def _check_options(source: Source, loader: Callable[..., ProblemSet], options: dict[str, Any]) -> None:
-    known = [name for name in inspect.signature(loader).parameters if name != "request"]
-    if unknown := sorted(set(options) - set(known)):
-        allowed = f"its options are {', '.join(known)}" if known else "it has none"
-        raise ProblemError(f"{source.name!r} has no option {unknown[0]!r}; {allowed}")

@@ -213,3 +213,9 @@ def test_the_writer_leaves_no_half_file(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         write_jsonl(tmp_path / "rows.jsonl", failing())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("lines", "rows"), [("{}\n7", [b"{}", b"7"]), ("7\n\r\n \n{}", [b"7", b"{}"]), ("\n", [])])
+def test_a_line_of_one_character_is_a_row_unless_it_is_white_space(lines: str, rows: list[bytes], tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_bytes(lines.encode())
+    assert list(JsonlRows(tmp_path / "rows.jsonl")) == rows

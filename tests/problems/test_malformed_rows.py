@@ -119,3 +119,39 @@ def test_a_package_with_any_contents_is_a_problem_or_a_sentence(contents: dict[s
             sentence = ""
             assert isinstance(problem, Problem)
     assert "\n" not in sentence
+
+
+BIG = "7" * 5000
+
+
+@pytest.mark.parametrize(("name", "field", "value"), [
+    ("apps", "input_output", f'{{"inputs": [{BIG}], "outputs": ["1"]}}'),
+    ("deepcoder", "tests", f'[{{"input": {BIG}, "output": "1", "type": "stdin_stdout"}}]'),
+    ("mbpp", "test_list", [f"assert f({BIG}) == 2"]),
+    ("mbpp+", "test", f"inputs = [[{BIG}]]\nresults = [2]\n"),
+    ("humaneval+", "base_input", f"[[{BIG}]]"),
+    ("livecodebench", "public_test_cases", f'[{{"input": {BIG}, "output": "1", "testtype": "stdin"}}]'),
+])  # fmt: skip
+def test_a_number_with_more_digits_than_python_reads_is_named_with_its_field(
+    name: str, field: str, value, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({**ROWS[name], field: value}))
+    with pytest.raises(CodeenvError, match=f"row 1: field '{field}' holds a whole number of more than 4300 digits"):
+        load(f"{name}:{path}")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json"])
+def test_such_a_number_in_a_file_of_our_schema_is_a_sentence(name: str, tmp_path: Path) -> None:
+    row = json.dumps(ROWS["jsonl"]).replace('"args": [1]', f'"args": [{BIG}]')
+    (tmp_path / name).write_text(row if name.endswith("l") else f"[{row}]")
+    with pytest.raises(CodeenvError, match=rf"{name}.* holds a whole number of more than 4300 digits"):
+        load(tmp_path / name)
+
+
+def test_an_argument_with_so_many_digits_stands_for_itself_as_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    pairs = {"inputs": [BIG], "outputs": [f"[{BIG}]"], "fn_name": "f"}
+    path.write_text(json.dumps({**ROWS["apps"], "input_output": json.dumps(pairs)}))
+    (problem,) = load(f"apps:{path}")
+    assert (problem.public_tests[0].args, problem.public_tests[0].expected) == ((BIG,), f"[{BIG}]")

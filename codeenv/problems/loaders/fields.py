@@ -8,6 +8,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from codeenv.problems.plain import too_many_digits
 from codeenv.problems.problem import ProblemError
 
 __all__ = ["Row", "decoded", "number", "parsed", "text", "texts", "wrong"]
@@ -51,6 +52,8 @@ def decoded(row: Row, name: str, kind: type | tuple[type, ...], wanted: str, oth
             raise ProblemError(f"field {name!r} is not JSON ({error.msg} at character {error.pos})") from None
         except RecursionError:
             raise ProblemError(f"field {name!r} is nested too deeply") from None
+        except ValueError:  # Python's limit on the digits of a number in text
+            raise ProblemError(f"field {name!r} holds {too_many_digits()}") from None
     if not isinstance(value, kind):
         raise wrong(name, value, wanted)
     return value
@@ -80,5 +83,7 @@ def parsed(source: str, name: str) -> ast.Module:
     try:
         return ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        if "integer string conversion" in str(error):
+            raise ProblemError(f"field {name!r} holds {too_many_digits()}") from None
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise ProblemError(f"field {name!r} is not Python ({getattr(error, 'msg', None) or error or 'too deep'}{line})") from None

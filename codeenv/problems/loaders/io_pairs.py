@@ -89,7 +89,7 @@ def _value(text: Any) -> Any:
         return text
     try:
         return json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, or a number with more digits than Python reads
         pass
     try:
         return ast.literal_eval(text)

@@ -21,6 +21,7 @@ from codeenv.problems.loaders.fields import Row, decoded, text, wrong
 from codeenv.problems.loaders.io_pairs import entry_of
 from codeenv.problems.loaders.safe_pickle import load_plain_pickle
 from codeenv.problems.loaders.tables import build
+from codeenv.problems.plain import too_many_digits
 from codeenv.problems.problem import CallTest, Checker, Problem, ProblemError, StdioTest, Test
 from codeenv.problems.problem_set import ProblemSet
 from codeenv.problems.registry import Request
@@ -129,6 +130,8 @@ def _test(case: dict[str, Any], function: str | None, field: str) -> Test:
             raise ProblemError(f"field {field!r}: a functional test case is not JSON ({error})") from None
         except RecursionError:
             raise ProblemError(f"field {field!r}: a functional test case is nested too deeply") from None
+        except ValueError:
+            raise ProblemError(f"field {field!r}: a functional test case holds {too_many_digits()}") from None
     return StdioTest(case["input"], case["output"])
 
 

@@ -24,7 +24,7 @@ RUNGS = {"copy": "T", "error": "F", "offset": "K", "operator": "O"}
 _BATCH = 4096
 
 
-def load_mini(request: Request, seed: int = 0, size: int = 1000, rungs: Sequence[str] = tuple(RUNGS)) -> ProblemSet:
+def load_mini(request: Request, seed: int = 0, size: int = 1000, rungs: Sequence[str] | str = tuple(RUNGS)) -> ProblemSet:
     """Return seeded problems of the miniature family.
 
     Args:
@@ -35,6 +35,7 @@ def load_mini(request: Request, seed: int = 0, size: int = 1000, rungs: Sequence
     """
     if not isinstance(size, int) or size < 1:
         raise ProblemError(f"size is {size!r}; use a whole number of at least 1")
+    rungs = (rungs,) if isinstance(rungs, str) else rungs  # as written on a command line: rungs=copy
     if not rungs or not set(rungs) <= set(RUNGS):
         raise ProblemError(f"rungs is {tuple(rungs)!r}; use some of {', '.join(RUNGS)}")
     allowed = {RUNGS[rung] for rung in rungs}

@@ -16,6 +16,9 @@ _MAX_HOPS = 40
 
 _MAX_TARGET_BYTES = 4096
 
+_MAX_FOLDERS = 100
+"""Most links to folders in a zip; each stands for all the files there."""
+
 
 def outside(name: str, target: str) -> ProblemError:
     """Return the error of a link that leaves the package."""
@@ -77,7 +80,7 @@ def zip_entries(archive: zipfile.ZipFile, prefix: str, used: tuple[str, ...], mo
             entries[name] = info
     folders: dict[str, str] = {}
     files = dict(entries)
-    own = sorted(files)
+    own = sorted([*files, *targets])
     for name, target in targets.items():
         try:
             place = _followed(name, targets)
@@ -91,6 +94,8 @@ def zip_entries(archive: zipfile.ZipFile, prefix: str, used: tuple[str, ...], mo
                 folders[name] = place
         except ProblemError as error:
             bad[name] = error
+    if len(folders) > _MAX_FOLDERS:
+        raise ProblemError(f"it has {len(folders)} links to folders; the limit is {_MAX_FOLDERS}")
     plain = sorted(entries)
     for name, place in folders.items():
         for inner in sorted(other for other in folders if other.startswith(place + "/")):
@@ -101,9 +106,9 @@ def zip_entries(archive: zipfile.ZipFile, prefix: str, used: tuple[str, ...], mo
             entries.setdefault(f"{name}{inner.removeprefix(place)}", entries[inner])
         if len(entries) > most:
             raise ProblemError(f"it has more than {most} files, which is the limit")
-    for name, error in bad.items():
+    for name, reason in bad.items():
         if name.startswith(used):
-            raise error
+            raise reason
     return entries
 
 
