@@ -49,6 +49,8 @@ def test_a_host_judges(name: str, tmp_path: Path) -> None:
         pytest.skip("mounts of its own need root and the program 'unshare'")
     if reason := levels.check("namespaces"):
         pytest.skip(reason)
+    if "/tmp" in HOSTS[name] and Path(sys.executable).is_relative_to("/tmp"):
+        pytest.skip("the interpreter lies in /tmp, which such a host hides")
     command = f'{HOSTS[name]} && exec "$0" -c "$1"'
     done = subprocess.run(
         ["unshare", "--mount", "sh", "-c", command, sys.executable, SCRIPT],

@@ -32,10 +32,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory, judge: Any) -> Path:
     folder = tmp_path_factory.mktemp("runs")
     for wrong in (1, 2):
         rollout(PROBLEMS, RepairsOnFeedback(wrong), 3, judge=judge, turn_limit=3, out=folder / str(wrong + 1))
-    rows = [line for name in ("2", "3") for line in (folder / name / "episodes.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for name in ("2", "3") for line in (folder / name / "episodes.jsonl").read_text().splitlines()]
     both = folder / "both"
     both.mkdir()
-    (both / "episodes.jsonl").write_text("\n".join(rows) + "\n")
+    numbered = [json.dumps({**row, "episode": number}) for number, row in enumerate(rows)]
+    (both / "episodes.jsonl").write_text("\n".join(numbered) + "\n")
     return folder
 
 

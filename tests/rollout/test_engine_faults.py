@@ -271,8 +271,10 @@ KILLED = """
     from codeenv.submission import fence
 
     def agent(conversation):
-        Path("calls").open("a").write("x")
-        time.sleep(0.02)
+        with Path("calls").open("a") as file:
+            file.write("x")
+        while Path("calls").stat().st_size >= 40 and not Path("go").exists():
+            time.sleep(0.01)
         return fence("def f(x):\\n    return x + 1\\n")
 """
 
@@ -294,6 +296,7 @@ def test_a_run_that_is_killed_is_resumed_without_losing_or_repeating_an_episode(
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
     first.wait()
+    (tmp_path / "go").touch()
     with rows.open("ab") as file:
         file.write(b'{"schema": 1, "episode": 59, "cut sh')
     finished = {row["episode"] for row in read_episodes(tmp_path / "run")}
