@@ -20,9 +20,10 @@ def main(
     isolation: Literal["test", "batch"] = "test",
     max_body_mb: int = 16,
     max_tests: int = 1000,
-    max_batch: int = 256,
+    max_batch: int | None = None,
     max_time_limit_s: float = 60.0,
     max_memory_mb: int = 4096,
+    max_total_s: float = 3600.0,
     drain_s: float = 60.0,
 ) -> int:
     """Serve the judge over HTTP: our endpoints (/v1/judge, /v1/judge_batch) and SandboxFusion's (/run_code, /submit).
@@ -31,7 +32,7 @@ def main(
     Then:    curl -s localhost:8111/run_code -d '{"code": "print(1)", "language": "python"}' -H 'content-type: application/json'
 
     Logs go to standard error, one JSON object a line; metrics are at /metrics, the API's description at /docs. SIGTERM and
-    Ctrl-C finish what is in hand.
+    Ctrl-C finish what is in hand; a second signal ends the service at once.
 
     Args:
         host: address to listen on; one that other machines can reach needs a token.
@@ -44,9 +45,10 @@ def main(
         isolation: test (a process per test) or batch (a process per submission).
         max_body_mb: most MiB of a request.
         max_tests: most tests of a problem.
-        max_batch: most submissions in one request.
+        max_batch: most submissions in one request, at most --queue; 256 by default, or --queue if that is less.
         max_time_limit_s: highest time limit that a client's problem may ask for.
         max_memory_mb: highest memory limit that a client's problem may ask for.
+        max_total_s: most time that all tests of a client's problem may take together: tests times time limit.
         drain_s: how long requests in hand may take to end after a stop signal.
     """
     try:
@@ -71,9 +73,10 @@ def main(
         problem_sets=tuple(problems),
         max_body_mb=max_body_mb,
         max_tests=max_tests,
-        max_batch=max_batch,
+        max_batch=min(256, max(1, queue)) if max_batch is None else max_batch,
         max_time_limit_s=max_time_limit_s,
         max_memory_mb=max_memory_mb,
+        max_total_s=max_total_s,
         drain_s=drain_s,
     )
     return serve(settings)

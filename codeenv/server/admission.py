@@ -15,7 +15,11 @@ _Result = TypeVar("_Result")
 
 
 class BusyError(Exception):
-    """The queue is full; the client should come back later."""
+    """The queue has no room for `size` more submissions; the client should come back later."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self.size = size
 
 
 class DrainingError(Exception):
@@ -56,7 +60,7 @@ class Admission:
         if self.draining:
             raise DrainingError
         if self._slots.locked() and self.waiting + size > self._queue:
-            raise BusyError
+            raise BusyError(size)
         self.waiting += size
         try:
             await self._slot(request)

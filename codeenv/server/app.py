@@ -51,7 +51,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         """Give the metrics in Prometheus' text format."""
         return PlainTextResponse(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
-    _add_errors(app, service)
+    _add_errors(app, service, settings.queue)
     app.add_middleware(BodyLimit, most=settings.max_body_mb << 20)
     app.add_middleware(TokenCheck, token=settings.token)
     app.add_middleware(CutOff, draining=lambda: service.admission.draining)
@@ -59,7 +59,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
     return app
 
 
-def _add_errors(app: FastAPI, service: Service) -> None:
+def _add_errors(app: FastAPI, service: Service, queue: int) -> None:
     def sentence(status: int, text: str, **headers: str) -> JSONResponse:
         return JSONResponse({"error": sendable(text)}, status, headers)
 
@@ -84,7 +84,10 @@ def _add_errors(app: FastAPI, service: Service) -> None:
 
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> JSONResponse:
-        text = f"{service.admission.waiting} submissions wait already; come back later"
+        waiting = service.admission.waiting
+        text = (
+            f"{waiting} submissions wait already and at most {queue} may, {error.size} of this request included; come back later"
+        )
         return sentence(429, text, **{"Retry-After": str(service.retry_after_s)})
 
     @app.exception_handler(DrainingError)

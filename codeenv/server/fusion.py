@@ -6,6 +6,8 @@ are unknown or not installed) are answered with 400 and a sentence. `/submit` co
 
 from __future__ import annotations
 
+import re
+import signal
 from enum import StrEnum
 from typing import Any
 
@@ -206,8 +208,17 @@ def _run_response(result: TestResult) -> RunResponse:
     command = CommandResult(
         status=CommandStatus.TIME_LIMIT if late else CommandStatus.FINISHED,
         execution_time=result.time_s,
-        return_code=None if late else int(crashed),
+        return_code=None if late else _return_code(result.error) if crashed else 0,
         stdout=result.output,
         stderr=result.error,
     )
     return RunResponse(status=RunStatus.FAILED if crashed or late else RunStatus.SUCCESS, run_result=command)
+
+
+def _return_code(error: str) -> int:
+    """Return what the judge said of how a program ended: its exit status, minus the signal that killed it, or 1."""
+    if status := re.fullmatch(r"exit status (\d+)", error):
+        return int(status[1])
+    if killed := re.fullmatch(r"killed by signal (SIG\w+)", error):
+        return -getattr(signal, killed[1], -1)
+    return 1

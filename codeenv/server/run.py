@@ -52,12 +52,14 @@ def serve(settings: ServerSettings) -> int:
         logger.setLevel(level)
         logger.propagate = False
     app = create_app(settings)
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        listener = socket.create_server((settings.host, settings.port), backlog=1024, reuse_port=False)
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=1024, reuse_port=False)
     except OSError as error:
         app.state.service.close()
         raise CodeenvError(
-            f"cannot listen on {settings.host}:{settings.port} ({error.strerror}); choose another --port"
+            f"cannot listen on {host}:{settings.port} ({error.strerror}); choose another --port or --host"
         ) from None
     with listener:
         port = listener.getsockname()[1]
@@ -72,7 +74,7 @@ def serve(settings: ServerSettings) -> int:
             h11_max_incomplete_event_size=64 << 10,
         )
         facts = {
-            "url": f"http://{settings.host}:{port}",
+            "url": f"http://{host}:{port}",
             "isolation_level": app.state.service.judge.isolation_level,
             "workers": settings.workers,
             "token": settings.token is not None,

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 from dataclasses import dataclass
 
 from codeenv.errors import CodeenvError
 from codeenv.problems import Limits, Problem
 
 __all__ = ["ServerSettings"]
+
+
+_COUNTS = ("workers", "queue", "max_body_mb", "max_tests", "max_batch", "max_memory_mb", "max_output_kb")
+
+_LONGEST_DRAIN_S = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,9 @@ class ServerSettings:
         problem_sets: data sets (names or files) whose problems clients may name by id.
         max_body_mb: most MiB of a request.
         max_tests: most tests of a problem.
-        max_batch: most submissions in one request.
+        max_batch: most submissions in one request, at most `queue`.
         max_time_limit_s, max_memory_mb, max_output_kb: highest limits that a client's problem may ask for.
+        max_total_s: most time that all tests of a client's problem may take together: tests times time limit.
         drain_s: how long requests in flight may take to end after a stop signal.
     """
 
@@ -45,6 +52,7 @@ class ServerSettings:
     max_time_limit_s: float = 60.0
     max_memory_mb: int = 4096
     max_output_kb: int = 16384
+    max_total_s: float = 3600.0
     drain_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -54,9 +62,20 @@ class ServerSettings:
             raise CodeenvError(
                 f"--host {self.host} is reachable from other machines; give a token with --token-file or CODEENV_TOKEN"
             )
-        for name in ("workers", "queue", "max_body_mb", "max_tests", "max_batch"):
+        for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a whole number of at least 1")
+        for name in ("max_time_limit_s", "max_total_s"):
+            value = getattr(self, name)
+            if not math.isfinite(value) or value <= 0:
+                raise CodeenvError(f"{name} is {value!r}; use a number of seconds above 0")
+        if not 0 <= self.drain_s <= _LONGEST_DRAIN_S:
+            raise CodeenvError(f"drain_s is {self.drain_s!r}; use a number of seconds from 0 to {_LONGEST_DRAIN_S}")
+        if self.max_batch > self.queue:
+            raise CodeenvError(
+                f"max_batch is {self.max_batch} and queue {self.queue}: such a batch would never find room; "
+                "use a max_batch of at most the queue"
+            )
         if not 0 <= self.port <= 65535:
             raise CodeenvError(f"port is {self.port!r}; use a number from 0 to 65535")
 
@@ -88,3 +107,9 @@ class ServerSettings:
         for name, value, most in asked:
             if value > most:
                 raise CodeenvError(f"problem {problem.id!r} asks for {name} {value:g}; at most {most:g} is given here")
+        total = tests * limits.time_limit_s
+        if total > self.max_total_s:
+            raise CodeenvError(
+                f"problem {problem.id!r} has {tests} tests of {limits.time_limit_s:g} s, {total:g} s together; "
+                f"at most {self.max_total_s:g} s are given here"
+            )

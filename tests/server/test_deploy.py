@@ -34,7 +34,9 @@ def test_the_pod_has_no_privilege_and_room_to_drain():
     context = container["securityContext"]
     assert (context["privileged"], context["allowPrivilegeEscalation"], context["runAsNonRoot"]) == (False, False, True)
     assert context["capabilities"] == {"drop": ["ALL"]}
-    assert pod["terminationGracePeriodSeconds"] > 60
+    asleep = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > asleep + 60
+    assert {container[f"{kind}Probe"]["timeoutSeconds"] for kind in ("startup", "liveness", "readiness")} == {5}
     assert pod["automountServiceAccountToken"] is False
     assert service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     assert policy["spec"]["egress"] == []

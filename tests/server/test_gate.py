@@ -1,6 +1,7 @@
 """What stands before the endpoints of `codeenv serve`: the token before the body, text that can be sent, a stop that ends."""
 
 import json
+import math
 import re
 import signal
 import socket
@@ -13,6 +14,9 @@ pytest.importorskip("fastapi", reason="needs the extra [serve]; runs in an envir
 httpx = pytest.importorskip("httpx", reason="needs httpx; runs in an environment of its own")
 
 from running import running_service
+
+from codeenv.errors import CodeenvError
+from codeenv.server.settings import ServerSettings
 
 TOKEN = "a-token-of-more-than-16-characters"
 ECHO = {"id": "t/echo", "statement": "", "mode": "stdio", "public_tests": [{"input": "", "output": "1\n"}]}
@@ -106,6 +110,65 @@ def test_a_second_signal_ends_the_service_at_once():
         assert service.stop(timeout=30) == 128 + signal.SIGTERM
         with pytest.raises(httpx.TransportError):
             answer.result()
+
+
+def test_a_batch_beyond_the_room_in_the_queue_is_told_so():
+    with running_service("--workers", "1", "--queue", "2", "--drain-s", "1") as service, ThreadPoolExecutor(1) as threads:
+        first = threads.submit(httpx.post, f"{service.url}/v1/judge", json=ENDLESS, timeout=120)
+        wait_until(service, running=1)
+        waiting = left_open(service.url, ENDLESS)
+        wait_until(service, running=1, waiting=1)
+        answer = httpx.post(f"{service.url}/v1/judge_batch", json={"requests": [ENDLESS] * 2}, timeout=60)
+        assert answer.status_code == 429
+        assert "1 submissions wait already and at most 2 may, 2 of this request included" in answer.json()["error"]
+        service.stop(timeout=30)
+        assert first.result().status_code == 503
+        waiting.close()
+
+
+def left_open(url, body):
+    """Send a request and leave it open."""
+    host, port = re.fullmatch(r"http://(.*):(\d+)", url).groups()
+    data = json.dumps(body).encode()
+    client = socket.create_connection((host, int(port)), timeout=60)
+    client.sendall(
+        f"POST /v1/judge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n".encode()
+        + data
+    )
+    return client
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"drain_s": -1.0}, "drain_s is -1.0"),
+        ({"drain_s": math.nan}, "drain_s is nan"),
+        ({"max_time_limit_s": math.nan}, "max_time_limit_s is nan"),
+        ({"max_total_s": math.inf}, "max_total_s is inf"),
+        ({"max_memory_mb": 0}, "max_memory_mb is 0"),
+        ({"max_batch": 20, "queue": 10}, "max_batch is 20 and queue 10"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_refused(settings, sentence):
+    with pytest.raises(CodeenvError, match=re.escape(sentence)):
+        ServerSettings(**settings)
+
+
+def test_an_ipv6_address_is_listened_on_and_told_in_brackets():
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6 loopback address")
+    with running_service("--workers", "1", "--host", "::1") as service:
+        assert service.url.startswith("http://[::1]:")
+        assert httpx.get(f"{service.url}/healthz", timeout=60).text == "ok"
+
+
+def test_the_log_has_the_address_that_connected_and_not_the_one_that_is_claimed():
+    with running_service("--workers", "1") as service:
+        httpx.get(f"{service.url}/healthz", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=60)
+    assert "203.0.113.9" not in json.dumps(service.rows)
+    assert any(row.get("path") == "/healthz" and row["client"] == "127.0.0.1" for row in service.rows)
 
 
 def wait_until(service, **gauges):

@@ -95,6 +95,14 @@ def test_a_batch_is_answered_in_order(client):
         ({"problem": {"id": "x"}, "source": RIGHT}, 400, "field 'statement' is missing"),
         ({"problem": DOUBLE | {"limits": {"time_limit_s": 1000}}, "source": RIGHT}, 400, "at most 60 is given here"),
         ({"problem": DOUBLE | {"private_tests": DOUBLE["private_tests"] * 1000}, "source": RIGHT}, 400, "at most 1000"),
+        (
+            {
+                "problem": DOUBLE | {"private_tests": DOUBLE["private_tests"] * 99, "limits": {"time_limit_s": 60}},
+                "source": RIGHT,
+            },
+            400,
+            "100 tests of 60 s, 6000 s together; at most 3600 s are given here",
+        ),
     ],
 )
 def test_a_request_that_cannot_be_done_is_answered_with_a_sentence(client, body, status, sentence):
@@ -115,7 +123,9 @@ def test_a_file_of_the_server_cannot_be_named(client):
     ("code", "stdin", "status", "command", "stdout", "return_code"),
     [
         ("print(int(input()) + 1)", "41", "Success", "Finished", "42\n", 0),
-        ("import sys; sys.exit(3)", None, "Failed", "Finished", "", 1),
+        ("import sys; sys.exit(3)", None, "Failed", "Finished", "", 3),
+        ("1 / 0", None, "Failed", "Finished", "", 1),
+        ("import os; os.kill(os.getpid(), 9)", None, "Failed", "Finished", "", -9),
         ("while True: pass", None, "Failed", "TimeLimitExceeded", "", None),
         ("print(1", None, "Failed", "Finished", "", 1),
     ],
