@@ -85,9 +85,7 @@ def _add_errors(app: FastAPI, service: Service, queue: int) -> None:
     @app.exception_handler(BusyError)
     async def busy(request: Request, error: BusyError) -> JSONResponse:
         waiting = service.admission.waiting
-        text = (
-            f"{waiting} submissions wait already and at most {queue} may, {error.size} of this request included; come back later"
-        )
+        text = f"{waiting} submissions wait already and this request has {error.size}; at most {queue} may wait; come back later"
         return sentence(429, text, **{"Retry-After": str(service.retry_after_s)})
 
     @app.exception_handler(DrainingError)

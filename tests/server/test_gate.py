@@ -120,7 +120,7 @@ def test_a_batch_beyond_the_room_in_the_queue_is_told_so():
         wait_until(service, running=1, waiting=1)
         answer = httpx.post(f"{service.url}/v1/judge_batch", json={"requests": [ENDLESS] * 2}, timeout=60)
         assert answer.status_code == 429
-        assert "1 submissions wait already and at most 2 may, 2 of this request included" in answer.json()["error"]
+        assert "1 submissions wait already and this request has 2; at most 2 may wait" in answer.json()["error"]
         service.stop(timeout=30)
         assert first.result().status_code == 503
         waiting.close()
