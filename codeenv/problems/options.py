@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -41,13 +41,17 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 _CHECKS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "bool": (lambda value: isinstance(value, bool), "True or False"),
     "int": (_is_whole, "a whole number of at least 0"),
     "float": (lambda value: isinstance(value, Real) and not isinstance(value, bool), "a number"),
     "str": (_is_text, "a text"),
     "None": (lambda value: value is None, ""),
-    "Sequence[str]": (lambda value: isinstance(value, (list, tuple)) and all(map(_is_text, value)), "a list of texts"),
-    "Sequence[int]": (lambda value: isinstance(value, (list, tuple)) and all(map(_is_whole, value)), "a list of whole numbers"),
+    "Sequence[str]": (lambda value: _is_list(value) and all(map(_is_text, value)), "a list of texts"),
+    "Sequence[int]": (lambda value: _is_list(value) and all(map(_is_whole, value)), "a list of whole numbers"),
 }
 """An annotation of a loader's parameter to its test and its words."""

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from codeenv.cli import main
@@ -53,3 +54,10 @@ def test_the_command_line_reads_true_false_and_one_rung(tmp_path: Path) -> None:
         Choice(options=("check=True",)).load(str(path))
     problems = Choice(options=("rungs=copy", "size=5")).load("mini")
     assert [problem.tags[1] for problem in problems] == ["T"] * 5
+
+
+def test_numbers_of_numpy_and_ranges_are_taken() -> None:
+    assert (
+        load("procedural", seed=np.int64(3), levels=range(1, 3), limit=3).ids()
+        == load("procedural", seed=3, levels=[1, 2], limit=3).ids()
+    )
