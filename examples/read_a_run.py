@@ -1,7 +1,8 @@
-# A notebook-style script: run it in cells, or whole. It makes a run, reads it back and asks questions of it.
+# A notebook-style script: run it in cells, or whole. It reads a run and asks questions of it:
+# the one that its argument names (python read_a_run.py runs/mine), or one that it makes.
 # The numbers need two packages: pip install 'codeenv-rl[bench]'
 
-# %% A run of a scripted agent on ten problems, three episodes each
+# %% The run that was named, or one of a scripted agent on ten problems, three episodes each
 import sys
 import tempfile
 from collections import Counter
@@ -15,8 +16,10 @@ from codeenv.evaluation.summary import summarise
 
 if missing := [name for name in ("sacrebleu", "scipy") if find_spec(name) is None]:
     sys.exit(f"{missing[0]} is missing; install it with: pip install 'codeenv-rl[bench]'")
-folder = Path(tempfile.mkdtemp()) / "run"
-rollout("codeenv/Procedural-v0", "ignores-feedback", episodes=30, limit=10, out=folder)
+given = sys.argv[1] if len(sys.argv) == 2 else None
+folder = Path(given or tempfile.mkdtemp() + "/run")
+if given is None:
+    rollout("codeenv/Procedural-v0", "ignores-feedback", episodes=30, limit=10, out=folder)
 
 # %% The numbers, with their 95 % intervals over problems
 run = load_run(folder)
@@ -28,8 +31,8 @@ for turn, estimate in enumerate(summary.solved_at, start=1):
 steps = facts_of(run.episodes, run.problems)
 print(Counter((fact.before, fact.after) for fact in steps))
 
-# %% One episode as the agent saw it
-episode = next(episode for episode in run.episodes if len(episode.turns) > 1)
+# %% The longest episode as the agent saw it
+episode = max(run.episodes, key=lambda episode: len(episode.turns))
 print(episode.problem_id, [turn.verdict for turn in episode.turns])
 print(run.problems[episode.problem_id].statement)
 print(episode.turns[0].source)

@@ -31,6 +31,14 @@ def test_a_run_is_read(tmp_path):
     assert "solved by turn 3: " in out
 
 
+def test_the_run_that_an_argument_names_is_read(tmp_path):
+    command = ["-m", "codeenv", "rollout", "--env", "codeenv/Procedural-v0", "--agent", "never-right", "--limit", "2", "--json"]
+    run([*command, "--turns", "2", "--out", tmp_path / "mine"], tmp_path)
+    out = run([EXAMPLES / "read_a_run.py", "mine"], tmp_path)
+    assert "solved by turn 2: 0.00" in out
+    assert "solved by turn 3" not in out
+
+
 def test_five_lines_are_benchmarked_and_the_private_tests_see_through_them(tmp_path):
     bench = ["-m", "codeenv", "bench", "feedback", "--env", "codeenv/HumanEval-v0", "--limit", "12", "--rollouts", "1"]
     options = ["--arms", "true,random", "--agent", "five_lines:Parrot", "--out", tmp_path / "out", "--json"]

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from codeenv.cli.progress import Bar
+from codeenv.cli.progress import Bar, prints_aside
 from codeenv.cli.rollout import failure_note, pace_of, parse_options, progress_note
 from codeenv.errors import CodeenvError
 from codeenv.evaluation.arms import check_arms
@@ -24,6 +24,7 @@ from codeenv.evaluation.bench_report import (
     columns_of,
     known_table,
     text_table,
+    width_note,
 )
 from codeenv.evaluation.report import write_report
 from codeenv.judge import Judge
@@ -103,6 +104,7 @@ def main(
     concurrency, agent_timeout_s = pace_of(agent, concurrency, agent_timeout_s)
     more = env_problems(env, split)[0] if limit is not None and "random_same" in names else ()
     with (
+        prints_aside(as_json),
         Judge(sandbox="local", workers=workers or os.cpu_count() or 1) as judge,
         Bar("episodes", len(problems) * rollouts, hidden=agent == "human") as bar,
     ):
@@ -152,6 +154,8 @@ def main(
 def _print(result: BenchResult, page: Path) -> None:
     shown = ("arm", "solved", "in turn 1", "public passed", "true minus this", "p (sign flip)")
     print(text_table(columns_of(arms_table(result), shown)))
+    if note := width_note(result):
+        print(f"\n{note}")
     used = result.utilisation
     if used is not None:
         share = f", {used.share.value:.1%} of what was possible" if used.share.n else ""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any
 
-__all__ = ["Bar"]
+__all__ = ["Bar", "prints_aside"]
+
+
+def prints_aside(as_json: bool) -> contextlib.AbstractContextManager[object]:
+    """Send what an agent prints to standard error while a verb with `--json` runs: standard output is for the JSON alone."""
+    return contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext()
 
 
 class Bar:

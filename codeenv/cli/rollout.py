@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from codeenv.cli.progress import Bar
+from codeenv.cli.progress import Bar, prints_aside
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.rollout import RolloutResult, read_episodes, rollout
@@ -80,7 +80,7 @@ def main(
     if ray is not None:
         judge = Judge(sandbox="ray", workers=workers or os.cpu_count() or 1, address=ray)
     concurrency, agent_timeout_s = pace_of(agent, concurrency, agent_timeout_s)
-    with Bar("episodes", episodes, hidden=agent == "human") as bar:
+    with prints_aside(as_json), Bar("episodes", episodes, hidden=agent == "human") as bar:
 
         def show(result: RolloutResult) -> None:
             bar.update(result.episodes + len(result.failures), progress_note(result), result.total)

@@ -10,7 +10,7 @@ from codeenv.evaluation.bench import BenchResult
 from codeenv.evaluation.intervals import Estimate, McNemar
 from codeenv.evaluation.report import Card, Cell, Table
 
-__all__ = ["arms_table", "bench_cards", "bench_sentence", "bench_tables", "known_table", "text_table"]
+__all__ = ["arms_table", "bench_cards", "bench_sentence", "bench_tables", "known_table", "text_table", "width_note"]
 
 
 def arms_table(result: BenchResult) -> Table:
@@ -33,10 +33,15 @@ def arms_table(result: BenchResult) -> Table:
         "Intervals: 95 % bootstrap over problems. McNemar: problems that only true / only this arm solves in the first rollout, "
         "and the exact p-value."
     )
-    if any(item.low == item.high for item in (summary.solve_rate for summary in result.summaries.values())):
-        least = min(summary.problems for summary in result.summaries.values())
-        note += f" A rate of 0 or 1 has an interval of no width; with {least} problems it may be {min(1.0, 3 / least):.0%} off."
-    return Table("Feedback arms", columns, rows, note)
+    return Table("Feedback arms", columns, rows, f"{note} {width_note(result)}".rstrip())
+
+
+def width_note(result: BenchResult) -> str:
+    """Return what an interval of no width hides, in words; empty if no arm has one."""
+    if all(summary.solve_rate.low < summary.solve_rate.high for summary in result.summaries.values()):
+        return ""
+    least = min(summary.problems for summary in result.summaries.values())
+    return f"A rate of 0 or 1 has an interval of no width; with {least} problems it may be {min(1.0, 3 / least):.0%} off."
 
 
 def _mcnemar(test: McNemar) -> str:

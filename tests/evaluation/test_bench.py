@@ -148,6 +148,7 @@ def test_the_command_prints_tables_or_json(tmp_path):
     ]
     done = subprocess.run([*command, "--out", str(tmp_path / "a")], capture_output=True, text=True, check=True)
     assert "Feedback utilisation, true minus random: +100.0%" in done.stdout
+    assert "A rate of 0 or 1 has an interval of no width; with 3 problems it may be 100% off." in done.stdout
     assert done.stderr == ""
     done = subprocess.run([*command, "--out", str(tmp_path / "b"), "--json"], capture_output=True, text=True, check=True)
     assert json.loads(done.stdout)["arms"]["true"]["episodes"] == 3

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -92,3 +94,20 @@ def test_an_export_of_a_run_without_solved_episodes_names_the_flag_that_takes_al
     shown = capsys.readouterr()
     assert shown.err == ""
     assert json.loads(shown.out)["solved"] is False
+
+
+BENCH = ["bench", "feedback", "--rollouts", "1", "--arms", "true,none", "--no-known-points"]
+
+
+@pytest.mark.parametrize("verb", [["rollout"], BENCH], ids=["rollout", "bench"])
+def test_what_an_agent_prints_is_not_among_the_json(verb, tmp_path):
+    (tmp_path / "problems.jsonl").write_text(json.dumps(ADD_ONE.to_dict()) + "\n")
+    (tmp_path / "loud.py").write_text(
+        "print('at import')\nclass Loud:\n    def act(self, conversation):\n        print('in act')\n        return ''\n"
+        "    def end_run(self):\n        print('at the end')\n"
+    )
+    options = ["--env", "problems.jsonl", "--agent", "loud:Loud", "--out", "run", "--json"]
+    command = [sys.executable, "-m", "codeenv", *verb, *options]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)
+    assert [word in done.stderr for word in ("at import", "in act", "at the end")] == [True] * 3
