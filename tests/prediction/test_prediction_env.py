@@ -10,6 +10,7 @@ import codeenv
 from codeenv.errors import CodeenvError
 from codeenv.prediction import answer_text
 from codeenv.prediction.env import PredictionEnv
+from codeenv.prediction.item import PredictionItem
 from codeenv.prediction.make import items_of
 from codeenv.prediction.repair import mask_lines, mutate
 from codeenv.prediction.rows import read_items, write_items
@@ -112,6 +113,18 @@ def test_items_are_written_and_read_back(judge, tmp_path):
     (tmp_path / "bad.jsonl").write_text("{}\n")
     with pytest.raises(CodeenvError, match="line 1"):
         read_items(tmp_path / "bad.jsonl")
+
+
+@pytest.mark.parametrize("change", [{"code": 5}, {"code": None}, {"values": []}, {"test": -1}, {"test": 9}, {"id": [1]}])
+def test_a_damaged_item_is_a_sentence_with_its_line(tmp_path, change):
+    item = PredictionItem(
+        "a", "state", DOUBLE, "def f(x): return 'a\u2028b'", DOUBLE.public_tests[0], "a\u2028b", ("f.x",), {"f.x": 1}
+    )
+    write_items(tmp_path / "items.jsonl", [item])
+    assert read_items(tmp_path / "items.jsonl")[0].output == "a\u2028b"
+    (tmp_path / "items.jsonl").write_text("\n" + json.dumps({**item.to_dict(), **change}) + "\n")
+    with pytest.raises(CodeenvError, match="line 2"):
+        read_items(tmp_path / "items.jsonl")
 
 
 def test_masks_and_mutations_keep_the_rest_of_the_program():
