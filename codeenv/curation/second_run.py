@@ -6,6 +6,8 @@ shows only if the seed changes.
 
 from __future__ import annotations
 
+import ast
+
 __all__ = ["reseeded"]
 
 
@@ -14,7 +16,21 @@ def reseeded(source: str) -> str:
 
     >>> reseeded("print(1)\\n").splitlines()[1]
     'print(1)'
+    >>> reseeded("from __future__ import annotations\\nprint(1)\\n").splitlines()[::2]
+    ['from __future__ import annotations', 'print(1)']
     """
-    if "__future__" in source:  # nothing may stand before such an import
-        return source + "\n# the second run\n"
-    return "import random; random.seed(987654321); del random\n" + source
+    lines = source.split("\n")
+    lines.insert(_after_future_imports(source), "import random; random.seed(987654321); del random")
+    return "\n".join(lines)
+
+
+def _after_future_imports(source: str) -> int:
+    """Return how many lines stand before and with the imports from `__future__`, which must come first."""
+    if "__future__" not in source:
+        return 0
+    try:
+        body = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return 0  # it does not run either way
+    ends = [node.end_lineno or 0 for node in body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    return max(ends, default=0)
