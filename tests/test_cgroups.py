@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from codeenv.judge import Judge
 from codeenv.problems.problem import Limits, Problem, StdioTest
 from codeenv.sandbox import cgroups
-from codeenv.sandbox.units import Unit
+from codeenv.sandbox.units import EXITED, Unit, WorkerLost
 from codeenv.sandbox.worker import Worker, WorkerConfig
 
 needs_groups = pytest.mark.skipif(not cgroups.places().version, reason=cgroups.state())
@@ -149,3 +150,36 @@ def test_an_unlimited_or_foreign_unit_asks_for_what_it_needs():
     assert cgroups._needed(Unit("stdio", b"", "", (b"",), memory=0)) >= 1 << 60
     small, large = (cgroups._needed(Unit(kind, b"", "", (b"",))) for kind in ("call", "code"))
     assert large > small + (1 << 30)
+
+
+@needs_groups
+@pytest.mark.parametrize("kind", ["stdio", "code"])
+def test_a_worker_waits_for_a_host_that_is_out_of_processes_for_a_moment(kind: str):
+    worker = Worker(WorkerConfig())
+    try:
+        assert worker._group is not None
+        limit = worker._group.folders["pids"] / "pids.max"
+        limit.write_text("1", "ascii")
+        later = threading.Timer(0.2, limit.write_text, [str(cgroups.PIDS), "ascii"])
+        later.start()
+        unit = Unit("stdio", b"print(input())", "", (b"1\n",), time_s=5.0, memory=1 << 28, output=1 << 20)
+        if kind == "code":
+            test = b"def check(f): assert f(1) == 1"
+            unit = Unit("code", b"def f(x): return x", "f", (test,), time_s=5.0, memory=1 << 28, output=1 << 20)
+        run = worker.run([unit])[0][0]
+        later.join()
+        assert (run.reason, run.code) == (EXITED, 0)
+    finally:
+        worker.close()
+
+
+@needs_groups
+def test_a_worker_that_cannot_go_on_says_why():
+    worker = Worker(WorkerConfig())
+    try:
+        assert worker._group is not None
+        (worker._group.folders["pids"] / "pids.max").write_text("1", "ascii")
+        with pytest.raises(WorkerLost, match="no new process: Resource temporarily unavailable"):
+            worker.run([Unit("stdio", b"print(1)", "", (b"",), time_s=5.0, memory=1 << 28, output=1 << 20)])
+    finally:
+        worker.close()

@@ -17,7 +17,7 @@ from typing import Any
 from codeenv.errors import MissingExtraError
 from codeenv.sandbox.image import IMAGE, LABEL, boot_command
 from codeenv.sandbox.inside.bridge import LENGTH, REQUEST
-from codeenv.sandbox.inside.zygote import MESSAGE
+from codeenv.sandbox.inside.zygote import LAST_WORDS, MESSAGE
 from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unpack
 from codeenv.sandbox.worker import MODULES
 
@@ -151,6 +151,8 @@ class DockerWorker:
         self._send(REQUEST.pack(len(data), offset, length))
         self._send(data)
         start, size = MESSAGE.unpack(self._receive(MESSAGE.size, deadline))
+        if start == LAST_WORDS:
+            raise WorkerLost(f"the worker ended: {self._receive(min(size, 1 << 16), deadline).decode('utf-8', 'replace')}")
         if start + size > sum(unit.output * 3 + 4096 for unit in units for _ in unit.tests) + (1 << 20):
             raise WorkerLost("the worker's reply is longer than what was asked for")
         runs, self.cpu_s = unpack(units, self._receive(start + size, deadline), start, size)

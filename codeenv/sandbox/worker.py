@@ -22,7 +22,7 @@ from typing import Any
 
 from codeenv.sandbox import cgroups
 from codeenv.sandbox.inside.main import KILLED
-from codeenv.sandbox.inside.zygote import MESSAGE
+from codeenv.sandbox.inside.zygote import LAST_WORDS, MESSAGE
 from codeenv.sandbox.units import Run, SandboxError, Unit, WorkerLost, pack, unpack
 
 __all__ = ["MODULES", "Worker", "WorkerConfig"]
@@ -163,7 +163,10 @@ class Worker:
                 while self.pipes:
                     os.close(self.pipes.pop())
             longest = sum((unit.time_s * 40 + 60) * max(1, len(unit.tests)) for unit in units) + 60
-            start, size = MESSAGE.unpack(self._receive(MESSAGE.size, time.monotonic() + longest))
+            deadline = time.monotonic() + longest
+            start, size = MESSAGE.unpack(self._receive(MESSAGE.size, deadline))
+            if start == LAST_WORDS:
+                raise WorkerLost(f"the worker ended: {self._receive(size, deadline).decode('utf-8', 'replace')}")
             if start + size > os.fstat(self._reply).st_size:
                 raise WorkerLost("the worker's reply is incomplete")
             reply = _read_all(self._reply, start + size)

@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from . import main
 from .syscalls import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl, socketpair
-from .zygote import MESSAGE
+from .zygote import LAST_WORDS, MESSAGE
 
 LENGTH = struct.Struct("<I")
 REQUEST = struct.Struct("<QQQ")
@@ -51,8 +51,12 @@ def run() -> NoReturn:
             os.ftruncate(reply, 0)
             _write(ours, MESSAGE.pack(offset, length))
             answer = _exactly(ours, MESSAGE.size)
-            total = sum(MESSAGE.unpack(answer))
             _write(stream_out, answer)
+            start, size = MESSAGE.unpack(answer)
+            if start == LAST_WORDS:
+                _write(stream_out, _exactly(ours, size))
+                continue
+            total = start + size
             position = 0
             while position < total:
                 part = os.pread(reply, min(total - position, 1 << 20), position)

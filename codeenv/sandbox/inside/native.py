@@ -49,10 +49,7 @@ def confine(world: dict[str, Any], control: int, request: int, reply: int, say: 
     worker = Worker(control, request, reply, world)
     memory.settle()
     say({"pid": os.getpid(), "python": "", "address_space": 0})
-    try:
-        worker.serve()
-    finally:
-        os._exit(1)
+    worker.serve()
 
 
 class Worker(zygote.Zygote):

@@ -28,6 +28,8 @@ from .tester import Tester
 
 MESSAGE = struct.Struct("<QQ")
 """A message on the control socket: (offset, length) of the units in the request file; the reply counts (entries, bytes)."""
+LAST_WORDS = (1 << 64) - 1
+"""In place of the reply's first number: the worker cannot go on, and so many bytes that say why follow on the socket."""
 ENTRY = struct.Struct("<IIBBiddIQIII")
 """One run of a child: unit, first test, reason, flags, code, CPU s, wall s, peak KiB, offset in the reply file, bytes of
 value, stdout, stderr.
@@ -41,6 +43,7 @@ COMPILED, OVERFLOWN = 1, 2
 _CHILD = [int(signal.SIGCHLD)]
 _UNBLOCK = int(signal.SIG_UNBLOCK)
 _SLICE_S = 0.25
+_FORK_TRIES = 8
 _SHOWN = 1 << 16
 
 _Ended = tuple[int, int, Any]  # reason, code, resource usage
@@ -75,7 +78,17 @@ class Zygote:
         _sigmask(signal.SIG_BLOCK, _CHILD)
 
     def serve(self) -> NoReturn:
-        """Answer requests until the judge goes away."""
+        """Answer requests until the judge goes away; a fault of this loop ends the worker, which says why."""
+        try:
+            self._answer()
+        except BaseException as error:
+            with contextlib.suppress(OSError):
+                words = f"{type(error).__name__}: {error}".encode("utf-8", "replace")[:1000]
+                os.write(self.control, MESSAGE.pack(LAST_WORDS, len(words)) + words)
+        finally:
+            os._exit(1)  # the judge takes another worker
+
+    def _answer(self) -> NoReturn:
         while True:
             message = b""
             while len(message) < MESSAGE.size:
@@ -183,8 +196,14 @@ class Zygote:
 
     def _fork(self, streams: list[int], run: Callable[[], NoReturn]) -> int:
         pid: int = libc.fork()
+        for attempt in range(_FORK_TRIES):
+            if pid >= 0:
+                break
+            sigtimedwait(_CHILD, 0.01 * 2**attempt)  # a host that is out of processes or memory for a moment
+            pid = libc.fork()
         if pid < 0:
-            raise OSError("no new process")
+            code = ctypes.get_errno()
+            raise OSError(code, f"no new process: {os.strerror(code)}")
         if pid:
             return pid
         try:
