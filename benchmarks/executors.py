@@ -19,6 +19,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -292,7 +293,7 @@ def measure(
     return seen
 
 
-def scaling() -> str:
+def scaling() -> list[str]:
     """Throughput of two workers against one, and what test code in a process of its own adds."""
     program = Program("short", SHORT, SHORT_CALL, 10)
     problem = problem_of(program, True, False)
@@ -305,7 +306,7 @@ def scaling() -> str:
             judge.judge_many(requests)
             rates.append(600 / (time.perf_counter() - started))
     lines = [f"Throughput: {rates[0]:.0f} tests/s with one worker, {rates[1]:.0f} with two ({rates[1] / rates[0]:.2f}x)."]
-    return "\n".join([*lines, *test_code()])
+    return [*lines, *test_code()]
 
 
 def test_code() -> list[str]:
@@ -399,6 +400,11 @@ def figure(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Ru
     return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(lines) + "</svg>\n"
 
 
+def wrapped(text: str) -> str:
+    """Break a line of text so that it is as wide as the rest of the page."""
+    return textwrap.fill(text, 140, break_long_words=False, break_on_hyphens=False)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds, few submissions, 1 and 10 tests")
@@ -427,11 +433,11 @@ def main() -> None:
         leave_group()
     groups = [f"{program.name}, {program.tests} tests" for program in programs]
     words = " ".join(["python benchmarks/executors.py", *sys.argv[1:]])
-    note = (
+    note = wrapped(
         f"`{words}`: {args.rounds} interleaved rounds, Python {sys.version.split()[0]}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {measured_in}."
     )
-    scaled = scaling()
+    scaled = "\n".join(map(wrapped, scaling()))
     print(f"{note}\n{table(seen, rows, groups)}\n\n{scaled}")
     if args.out:
         old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
