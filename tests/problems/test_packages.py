@@ -258,6 +258,14 @@ REFUSED = {
     ),
     "a missing validator": ({"problem.yaml": "name: x\nvalidation: custom\n"}, "the package has none"),
     "an unknown flag": ({"problem.yaml": "name: x\nvalidator_flags: magic\n"}, "the validator flag 'magic' is unknown"),
+    "a type that nobody can judge": (
+        {"problem.yaml": "name: x\ntype: submit-answer\n"},
+        "has the type 'submit-answer'; use pass-fail, scoring, interactive or multi-pass",
+    ),
+    "scores that are put together in an unknown way": (
+        {"data/secret/group1/testdata.yaml": "score_aggregation: mean\n"},
+        "has the score_aggregation 'mean'; use sum, min or pass-fail",
+    ),
     "a part of a divided file": ({"data/secret/9.in.part00": "1"}, "is a part of a divided file"),
 }
 

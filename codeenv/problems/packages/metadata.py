@@ -15,9 +15,9 @@ from codeenv.problems.problem import Limits, ProblemError
 
 __all__ = ["Metadata", "flag_list", "read_metadata", "read_yaml"]
 
-
 _MAX_NODES = 10_000
 _MAX_CHARACTERS = 1_000_000
+_KINDS = ("pass-fail", "scoring", "interactive", "multi-pass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ def read_metadata(files: PackageFiles) -> Metadata:
     validation = str(data.get("validation") or "default").split()
     declared = data.get("type") or "pass-fail"
     kinds = set(map(str, declared if isinstance(declared, list) else str(declared).split()))
+    if unknown := sorted(kinds - set(_KINDS)):
+        raise ProblemError(f"problem.yaml has the type {unknown[0]!r}; use {', '.join(_KINDS[:-1])} or {_KINDS[-1]}")
     kinds |= {kind for kind in ("interactive", "multi-pass") if kind in validation}
     flags = data.get("validator_flags") or data.get("output_validator_flags")
     return Metadata(

@@ -99,8 +99,10 @@ def _max_score(settings: dict[str, Any]) -> float:
 
 def _mode(settings: dict[str, Any]) -> str:
     aggregation = settings.get("score_aggregation")
-    if aggregation == "sum":
-        return "sum"
+    if aggregation in ("sum", "min"):
+        return str(aggregation)
+    if aggregation not in (None, "pass-fail"):
+        raise ProblemError(f"a test group has the score_aggregation {reprlib.repr(aggregation)}; use sum, min or pass-fail")
     flags = str(settings.get("grader_flags") or "").split()
     return next((flag for flag in flags if flag in ("min", "sum", "first_error")), "min")
 
