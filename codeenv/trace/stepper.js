@@ -5,10 +5,12 @@
   const last = data.events.length - 1;
   let at = 0;
 
+  // marks that turn the direction of text around could show a program other than the one that ran
+  const spelled = (mark) => "<U+" + mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0") + ">";
   function make(tag, name, text) {
     const node = document.createElement(tag);
     if (name) node.className = name;
-    if (text !== undefined) node.textContent = text;
+    if (text !== undefined) node.textContent = String(text).replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, spelled);
     return node;
   }
 

@@ -97,6 +97,19 @@ def test_an_episode_shows_the_statement_the_changes_the_tests_and_the_feedback(t
     assert not browser.evaluate("Boolean(document.querySelector('#episode img'))")
 
 
+@in_browser
+def test_marks_that_turn_text_around_are_spelled_out(tmp_path, browser):
+    sources = ["def f(x):\n    return x  # \u202e}{ \u2066\n", "def f(x):\n    return x  # \u202e}{\n"]
+    path = write_report(
+        [write_run(tmp_path / "run", [make_episode(make_problem(4), ["aw", "wr", "wr"], sources=[*sources, sources[1]])])],
+        tmp_path / "r.html",
+    )
+    browser.open(path.as_uri() + "#/episode/0/0")
+    browser.wait("document.querySelectorAll('.turn').length === 3")
+    assert "x  # <U+202E>}{ <U+2066>" in browser.evaluate("document.querySelector('#turn-1 .code').textContent")
+    assert not browser.evaluate("/[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.getElementById('episode').textContent)")
+
+
 TRACE = """\
 {"v":1,"py":"3.11","mode":"bounded","src_sha":"7d55c51d845b8235","K":3,"calls":4,"caps":[2,8,118]}
 [0,"c",1,1,{"x":"1"},{"fn":"f","parent":0}]

@@ -27,7 +27,7 @@ function drawLine(pieces, from = 0, to = 0) {
     for (let i = 0; i < 3; i++) {
       const part = text.slice(cuts[i], cuts[i + 1]);
       if (!part) continue;
-      const inner = kind ? node("span", { class: kind }, part) : document.createTextNode(part);
+      const inner = kind ? node("span", { class: kind }, part) : document.createTextNode(spelled(part));
       out.push(i === 1 && to > from ? node("mark", {}, inner) : inner);
     }
     at += text.length;

@@ -46,6 +46,9 @@ const store = {
   },
 };
 
+// Marks that turn the direction of text around could show a program other than the one that ran: they are spelled out.
+const spelled = (text) => text.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (mark) => "<U+" + mark.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0") + ">");
+
 // Elements: node("p", {class: "x"}, "text", child, ...); text is never parsed as HTML.
 function node(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -53,7 +56,8 @@ function node(tag, attributes = {}, ...children) {
     if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
     else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false));
+  const there = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...there.map((child) => (typeof child === "string" && tag !== "script" ? spelled(child) : child)));
   return element;
 }
 const plain = (verdict) => verdict.replaceAll("_", " ");
