@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
+from codeenv.problems.packages.importer import IMPORTER
 from codeenv.problems.problem import ProblemError
 
 __all__ = ["bundled"]
@@ -71,7 +72,7 @@ def _of_python(sources: Mapping[str, str]) -> str:
     modules = {
         PurePosixPath(name).with_suffix("").as_posix().replace("/", "."): text for name, text in sources.items() if name != main
     }
-    return _PYTHON.format(modules=json.dumps(modules), main=json.dumps(sources[main]))
+    return _PYTHON.format(importer=IMPORTER, modules=json.dumps(modules), main=json.dumps(sources[main]))
 
 
 def _of_java(sources: Mapping[str, str]) -> str:
@@ -102,22 +103,7 @@ import sys
 MODULES = {modules}
 
 
-class Modules:
-    def find_spec(self, name, path=None, target=None):
-        package = any(other.startswith(name + ".") for other in MODULES)
-        if name not in MODULES and not package:
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=package)
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        name = module.__name__
-        source = MODULES.get(name + ".__init__", MODULES.get(name, ""))
-        exec(compile(source, name + ".py", "exec"), module.__dict__)
-
-
+{importer}
 sys.meta_path.insert(0, Modules())
 exec(compile({main}, "main.py", "exec"), {{"__name__": "__main__", "__builtins__": __builtins__}})
 """

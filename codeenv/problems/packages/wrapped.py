@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import PurePosixPath
 
+from codeenv.problems.packages.importer import IMPORTER
 from codeenv.problems.problem import Checker
 
 __all__ = ["wrap_validator", "wrapped_checker"]
@@ -23,7 +24,10 @@ def wrapped_checker(checker: Checker) -> str:
 def wrap_validator(main: str, modules: dict[str, str], flags: tuple[str, ...], python3: bool = True) -> str:
     """Return a checker program, `check(input, output, expected) -> bool`, around the Python files of a validator."""
     named = {PurePosixPath(name).with_suffix("").as_posix().replace("/", "."): source for name, source in modules.items()}
-    return _WRAPPER.format(main=json.dumps(main), modules=json.dumps(named), flags=json.dumps(list(flags)), python3=python3)
+    names = json.dumps(named)
+    return _WRAPPER.format(
+        importer=IMPORTER, main=json.dumps(main), modules=names, flags=json.dumps(list(flags)), python3=python3
+    )
 
 
 _WRAPPER = '''"""A validator of a problem package as a checker program."""
@@ -55,24 +59,7 @@ def python2_names():
     return names
 
 
-class Modules:
-    """Imports of the validator's other files."""
-
-    def find_spec(self, name, path=None, target=None):
-        package = any(other.startswith(name + ".") for other in MODULES)
-        if name not in MODULES and not package:
-            return None
-        return importlib.machinery.ModuleSpec(name, self, is_package=package)
-
-    def create_module(self, spec):
-        return None
-
-    def exec_module(self, module):
-        name = module.__name__
-        source = MODULES.get(name + ".__init__", MODULES.get(name, ""))
-        exec(compile(source, name + ".py", "exec"), module.__dict__)
-
-
+{importer}
 class Settings:
     """What a judge's `self` is: an object without settings of its own."""
 
