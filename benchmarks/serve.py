@@ -3,6 +3,7 @@
     python benchmarks/serve.py                     # 2,000 requests, 16 clients
     python benchmarks/serve.py --requests 200      # a smoke run
     python benchmarks/serve.py --soak 40           # 40 minutes of mixed clients; does anything grow?
+    python benchmarks/serve.py --soak 90 --rate 1.5     # a request and a half a second
     python benchmarks/serve.py --peer http://127.0.0.1:8080 --peer-pid PID      # the same load on a server of SandboxFusion, too
 
 The same programs, once through `Judge.judge`, once through `POST /run_code` and `POST /v1/judge` of a `codeenv serve` on
@@ -19,7 +20,6 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import numpy as np
@@ -35,6 +35,8 @@ def main(
     clients: int = 16,
     workers: int = 2,
     soak: float = 0.0,
+    rate: float = 0.0,
+    samples: str = "",
     seed: int = 0,
     peer: str = "",
     peer_pid: int = 0,
@@ -43,12 +45,14 @@ def main(
 
     Args:
         soak: minutes of mixed clients instead, see `serve_soak`.
+        rate: requests a second of the soak; 0 for as many as are answered.
+        samples: file to which the soak appends each of its samples as a JSON row.
         seed: of the soak's requests.
         peer: URL of a server with SandboxFusion's `/run_code`, which gets the same programs.
         peer_pid: its process, whose CPU seconds are counted with those of the processes it has waited for.
     """
     if soak:
-        return serve_soak.soak(soak, clients, workers, seed)
+        return serve_soak.soak(soak, clients, workers, seed, rate, samples)
     programs = [f"print(int(input()) + {number})\n" for number in range(requests)]
     problem = Problem("bench/add", "", "stdio", public_tests=(StdioTest("1\n", "1\n"),))
     with Judge(workers=workers) as judge, ThreadPoolExecutor(workers) as threads:
@@ -76,7 +80,7 @@ def main(
             with httpx.Client(base_url=peer, timeout=120, limits=httpx.Limits(max_connections=clients)) as client:
                 bodies = [{"code": source, "language": "python", "stdin": "1\n", "run_timeout": 60} for source in programs]
                 client.post("/run_code", json=bodies[0])
-                rows.append(("peer /run_code", *ask(client, "/run_code", bodies, clients, lambda: tree_cpu_s(peer_pid))))
+                rows.append(("peer /run_code", *ask(client, "/run_code", bodies, clients, lambda: serve_soak.cpu_s(peer_pid))))
     finally:
         service.terminate()
         service.wait()
@@ -110,12 +114,6 @@ def cpu_s(client: httpx.Client) -> float:
         float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))  # type: ignore[union-attr]
         for name in ("process_cpu_seconds_total", "codeenv_worker_cpu_seconds")
     )
-
-
-def tree_cpu_s(pid: int) -> float:
-    """Return the CPU seconds of a process and of the children it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

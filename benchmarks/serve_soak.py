@@ -1,9 +1,9 @@
 """Minutes of mixed clients against one `codeenv serve`: does it answer rightly, and does anything grow?
 
 Run by `python benchmarks/serve.py --soak MINUTES`. Clients send good, wrong, hostile, oversized and
-malformed requests, requests with a wrong token, and some hang up while they send or wait. Memory, files and processes of the
-service and of its workers are read from /proc at even steps; the slope per 1,000 requests is a least-squares line through
-the samples behind the first tenth.
+malformed requests, requests with a wrong token, some hang up while they send or wait, some never finish what they send. Memory,
+files and processes of the service and of its workers are read from /proc at even steps, at least once a minute; the slopes are
+least-squares lines through the samples behind the first tenth.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ __all__ = ["soak"]
 
 TOKEN = "soak-token-of-the-benchmark"
 BODY_MB = 2
+PATIENCE_S = 5
 DOUBLE = {
     "id": "soak/double",
     "statement": "Double the number.",
@@ -88,6 +89,7 @@ class Clients:
             (6, self.malformed),
             (4, self.stranger),
             (10, self.hanging_up),
+            (2, self.never_finished),
         ]
 
     def one(self, number: int) -> None:
@@ -160,6 +162,16 @@ class Clients:
             time.sleep(draw.random() * 0.02)
         self.tally.add("hanging up", "", {""})
 
+    def never_finished(self, draw: random.Random) -> None:
+        """Send a part of a request and wait for the service to end the connection, with a sentence or, before any byte, without."""
+        head = f"POST /v1/judge HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 1000\r\n"
+        message, answer = draw.choice([(b"", b""), (head.encode(), b"HTTP/1.1 408"), (f"{head}\r\n{{".encode(), b"HTTP/1.1 408")])
+        host, port = self._address
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            connection.sendall(message)
+            told = connection.recv(12)
+        self.tally.add("never finished", told.decode("latin-1"), {answer.decode()})
+
     def _judge(self, kind: str, source: str, expected: set[str]) -> None:
         answer = self._post("/v1/judge", {"problem": DOUBLE, "source": source})
         found = answer.json()["verdict"] if answer.status_code == 200 else f"HTTP {answer.status_code}"
@@ -169,10 +181,15 @@ class Clients:
         return self._client.post(path, json=row)
 
 
-def soak(minutes: float, clients: int, workers: int, seed: int) -> int:
-    """Run the soak and print its tables; return 1 if an answer was not the expected one."""
+def soak(minutes: float, clients: int, workers: int, seed: int, rate: float = 0.0, samples_file: str = "") -> int:
+    """Run the soak and print its tables; return 1 if an answer was not the expected one.
+
+    Args:
+        rate: requests a second of all clients together; 0 for as many as are answered.
+        samples_file: where each sample is appended as a JSON row.
+    """
     command = [sys.executable, "-c", "import sys; from codeenv.cli import main; sys.exit(main())", "serve", "--port", "0"]
-    options = ["--workers", str(workers), "--queue", "1024", "--max-body-mb", str(BODY_MB)]
+    options = ["--workers", str(workers), "--queue", "1024", "--max-body-mb", str(BODY_MB), "--client-timeout-s", str(PATIENCE_S)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CODEENV_TOKEN": TOKEN}
     service = subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, env=environment)
     assert service.stderr is not None
@@ -182,19 +199,27 @@ def soak(minutes: float, clients: int, workers: int, seed: int) -> int:
     reader.start()
     playing = Clients(url)
     samples: list[dict[str, float]] = []
-    numbers = iter(range(seed, sys.maxsize))
-    end, step = time.monotonic() + minutes * 60, max(1.0, minutes * 60 / 120)
+    numbers = iter(range(sys.maxsize))
+    begin = time.monotonic()
+    end, step = begin + minutes * 60, min(60.0, max(1.0, minutes * 60 / 120))
 
     def work() -> None:
         while time.monotonic() < end:
-            playing.one(next(numbers))
+            number = next(numbers)
+            if rate:
+                time.sleep(max(0.0, min(begin + number / rate, end) - time.monotonic()))
+            playing.one(seed + number)
 
     try:
         with ThreadPoolExecutor(clients) as threads:
             tasks = [threads.submit(work) for _ in range(clients)]
             while time.monotonic() < end:
                 time.sleep(step)
-                samples.append({"requests": float(playing.tally.asked.total()), **used(service.pid)})
+                passed = {"minutes": (time.monotonic() - begin) / 60, "requests": float(playing.tally.asked.total())}
+                samples.append(passed | used(service.pid))
+                if samples_file:
+                    with Path(samples_file).open("a") as rows:
+                        rows.write(json.dumps(samples[-1] | {"unexpected": playing.tally.unexpected.total()}) + "\n")
                 if sys.stderr.isatty():
                     print(f"\r{playing.tally.asked.total()} requests", end="", file=sys.stderr)
             for task in tasks:
@@ -220,14 +245,15 @@ def report(tally: Tally, samples: list[dict[str, float]], minutes: float) -> Non
     for key, count in tally.unexpected.most_common():
         print(f"  {key} ({count} times)")
     steady = samples[len(samples) // 10 :]
-    print(f"\n{'':<26}{'first':>9}{'median':>9}{'last':>9}{'most':>9}{'per 1,000 requests':>20}")
+    print(f"\n{'':<26}{'first':>9}{'median':>9}{'last':>9}{'most':>9}{'per 1,000 requests':>20}{'per hour':>12}")
     asked = np.array([sample["requests"] for sample in steady]) / 1000
+    hours = np.array([sample["minutes"] for sample in steady]) / 60
     for name in samples[0]:
-        if name != "requests":
+        if name not in ("requests", "minutes"):
             values = np.array([sample[name] for sample in steady])
-            slope = float(np.polyfit(asked, values, 1)[0]) if np.ptp(asked) else 0.0
+            slopes = [float(np.polyfit(x, values, 1)[0]) if np.ptp(x) else 0.0 for x in (asked, hours)]
             columns = (values[0], np.median(values), values[-1], values.max())
-            print(f"{name:<26}" + "".join(f"{float(value):>9.1f}" for value in columns) + f"{slope:>+20.3f}")
+            print(f"{name:<26}" + "".join(f"{float(value):>9.1f}" for value in columns) + f"{slopes[0]:>+20.3f}{slopes[1]:>+12.3f}")
 
 
 def used(pid: int) -> dict[str, float]:
@@ -240,6 +266,7 @@ def used(pid: int) -> dict[str, float]:
         "processes below it": float(len(workers)),
         "their memory MiB": sum(map(memory_mib, workers)),
         "their open files": float(sum(map(open_files, workers))),
+        "CPU seconds of all": sum(map(cpu_s, [pid, *workers])),
     }
 
 
@@ -271,3 +298,12 @@ def open_files(pid: int) -> int:
         return len(list(Path(f"/proc/{pid}/fd").iterdir()))
     except OSError:
         return 0
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds of a process and of the children it has waited for."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")

@@ -18,12 +18,14 @@ def main(
     queue: int = 256,
     sandbox: str = "local",
     isolation: Literal["test", "batch"] = "test",
+    max_connections: int = 512,
     max_body_mb: int = 16,
     max_tests: int = 1000,
     max_batch: int | None = None,
     max_time_limit_s: float = 60.0,
     max_memory_mb: int = 4096,
     max_total_s: float = 3600.0,
+    client_timeout_s: float = 60.0,
     drain_s: float = 60.0,
 ) -> int:
     """Serve the judge over HTTP: our endpoints (/v1/judge, /v1/judge_batch) and SandboxFusion's (/run_code, /submit).
@@ -43,12 +45,14 @@ def main(
         queue: most submissions that wait for a worker; more are answered with 429.
         sandbox: where programs run: local, docker, ray.
         isolation: test (a process per test) or batch (a process per submission).
+        max_connections: most connections at a time; further ones are told 503 and closed.
         max_body_mb: most MiB of a request.
         max_tests: most tests of a problem.
         max_batch: most submissions in one request, at most --queue; 256 by default, or --queue if that is less.
         max_time_limit_s: highest time limit that a client's problem may ask for.
         max_memory_mb: highest memory limit that a client's problem may ask for.
         max_total_s: most time that all tests of a client's problem may take together: tests times time limit.
+        client_timeout_s: how long a client may take to send a request's head, to send its body, and to take the answer.
         drain_s: how long requests in hand may take to end after a stop signal.
     """
     try:
@@ -71,12 +75,14 @@ def main(
         sandbox=sandbox,
         isolation=isolation,
         problem_sets=tuple(problems),
+        max_connections=max_connections,
         max_body_mb=max_body_mb,
         max_tests=max_tests,
         max_batch=min(256, max(1, queue)) if max_batch is None else max_batch,
         max_time_limit_s=max_time_limit_s,
         max_memory_mb=max_memory_mb,
         max_total_s=max_total_s,
+        client_timeout_s=client_timeout_s,
         drain_s=drain_s,
     )
     return serve(settings)

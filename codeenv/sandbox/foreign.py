@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from codeenv.problems.languages import LANGUAGES
 from codeenv.sandbox.levels import REMEDIES
 from codeenv.sandbox.pool import Pool, WorkerLike
-from codeenv.sandbox.toolchains import Toolchain, World, source_name, toolchain
+from codeenv.sandbox.toolchains import Toolchain, World, advice, source_name, toolchain
 from codeenv.sandbox.units import CPU_LIMIT, EXITED, IDLE_LIMIT, Run, SandboxError, Unit, WorkerLost
 from codeenv.sandbox.worker import Worker, WorkerConfig
 
@@ -199,7 +199,7 @@ class Foreign:
                     return
                 said = run.stderr.decode("utf-8", "replace").strip() or f"it ended with {run.code}"
             raise SandboxError(
-                f"{title} ({chain.version}) does not work in the sandbox: {' '.join(said.split())[:300]}; install it anew"
+                f"{title} ({chain.version}) does not work in the sandbox: {' '.join(said.split())[:300]}; {advice(chain)}"
             )
 
     def _pool(self, purpose: str, language: str, world: World, own_mb: int) -> Pool:

@@ -8,6 +8,7 @@ another one is started on the nodes that are left and does the work again.
 from __future__ import annotations
 
 import contextlib
+import os
 import platform
 import socket
 import threading
@@ -28,6 +29,10 @@ __all__ = ["RayWorker", "open_ray_pool"]
 _START_LIMIT_S = 120.0
 _RESTART_LIMIT_S = 20.0
 _STARTS = 5
+_GREETING_S = 10.0
+_HEAD = 9
+_SETTINGS = b"\x04"
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)  # RFC 9113, section 3.4, with empty settings
 
 
 class _RemoteWorker:
@@ -197,12 +202,28 @@ def _connect(address: str | None) -> None:
     host, separator, port = address.rpartition(":")
     try:
         if separator and port.isdigit() and "/" not in address:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()  # Ray itself would try for minutes
+            _greet(host.strip("[]"), int(port))  # Ray itself would try for minutes
         ray.init(address=address, namespace="codeenv", logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise SandboxError(
             f"there is no Ray cluster at {address!r} ({_last_line(error)}); start one with: ray start --head"
         ) from None
+
+
+def _greet(host: str, port: int) -> None:
+    """Make sure that what listens at an address speaks HTTP/2, as Ray's servers do.
+
+    Raises:
+        OSError: nothing listens there, or something else does.
+    """
+    with socket.create_connection((host, port), timeout=_GREETING_S) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+            return
+        connection.sendall(_PREFACE)
+        with connection.makefile("rb") as answer, contextlib.suppress(TimeoutError, ConnectionResetError):
+            if answer.read(_HEAD)[3:4] == _SETTINGS:
+                return
+    raise OSError("what listens there does not answer as Ray's server does")
 
 
 def _last_line(error: BaseException) -> str:

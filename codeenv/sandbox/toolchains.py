@@ -6,11 +6,14 @@ says what to install.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
 import re
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -23,10 +26,14 @@ from codeenv.sandbox.image import shared_libraries
 from codeenv.sandbox.inside.native import SCRATCH
 from codeenv.sandbox.units import SandboxError
 
-__all__ = ["FOREIGN", "Toolchain", "World", "missing", "source_name", "toolchain"]
+__all__ = ["FOREIGN", "Toolchain", "World", "advice", "missing", "source_name", "toolchain"]
 
 _SYSTEM = ("/usr/bin", "/usr/lib", "/usr/lib64", "/usr/libexec", "/usr/include", "/etc/ld.so.cache")
 _MB = 1 << 20
+_ANSWER_S = 20.0
+"""How long a compiler may take to say its version."""
+_BUILD_S = 600.0
+"""How long Go may take to build the archives of its standard library, which it keeps."""
 _PUBLIC_CLASS = re.compile(
     r"^\s*public\s+(?:(?:final|abstract|strictfp|sealed)\s+)*(?:class|interface|enum|record)\s+(\w+)", re.MULTILINE
 )
@@ -153,11 +160,54 @@ def _program(language: str, name: str, package: str) -> str:
 
 
 def _said(language: str, words: list[str]) -> str:
+    return _ended(language, words, _ANSWER_S, None).strip()
+
+
+def _ended(language: str, words: list[str], limit_s: float, environment: dict[str, str] | None, errors: bool = True) -> str:
+    """Return what a program of this machine says; whatever it started ends with it.
+
+    Raises:
+        SandboxError: it cannot be started, fails, or takes longer than `limit_s`.
+    """
+    what, output = f"{shlex.join(words[:3])} of {LANGUAGES[language].title}", subprocess.STDOUT if errors else subprocess.DEVNULL
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": output}
     try:
-        done = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True, stdin=subprocess.DEVNULL)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SandboxError(f"the {LANGUAGES[language].title} compiler does not run ({error}); install it anew") from None
-    return (done.stdout + done.stderr).strip()
+        with subprocess.Popen(words, text=True, errors="replace", env=environment, start_new_session=True, **quiet) as process:
+            try:
+                said, _ = process.communicate(timeout=limit_s)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # a script may have started others
+    except OSError as error:
+        raise SandboxError(f"{what} does not run ({error.strerror}); {_advice(words[0])}") from None
+    except subprocess.TimeoutExpired:
+        raise SandboxError(f"{what} took more than {limit_s:g} s; {_advice(words[0])}") from None
+    if process.returncode:
+        raise SandboxError(f"{what} ended with {process.returncode}; {_advice(words[0])}")
+    return said
+
+
+def advice(chain: Toolchain) -> str:
+    """Return what to do about a compiler or runtime that does not work in the sandbox."""
+    program = Path(chain.compile.commands[0][0])
+    if not _script(program) and not program.is_relative_to("/usr"):
+        return f"it lies in {program.parent}, of which the sandbox shows only a part; use one under /usr, or install it anew"
+    return _advice(str(program))
+
+
+def _advice(program: str) -> str:
+    path = Path(shutil.which(program) or program)
+    if _script(path):
+        return f"{path} is a script: put the folder of the program that it starts before {path.parent} on PATH"
+    return "install it anew"
+
+
+def _script(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False
 
 
 def _with_prefix(program: str) -> tuple[str, ...]:
@@ -234,20 +284,14 @@ def _go() -> Toolchain:
     compiler = _program("go", "go", "golang-go")
     environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local"}
 
-    def said(*words: str) -> str:
-        try:
-            done = subprocess.run([compiler, *words], capture_output=True, text=True, timeout=600, env=environment, check=False)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise SandboxError(f"the Go compiler does not run ({error}); install it anew") from None
-        return done.stdout.strip()
+    def said(*words: str, limit_s: float = _ANSWER_S) -> str:
+        return _ended("go", [compiler, *words], limit_s, environment, errors=False).strip()
 
     root, tools, version = said("env", "GOROOT"), said("env", "GOTOOLDIR"), said("version")
-    if not version:
-        raise SandboxError("the Go compiler does not run; install it anew")
     known = set(said("list", "std").split())
     wanted = [name for name in _GO_PACKAGES.split() if name in known]
     form = "{{if .Export}}packagefile {{.ImportPath}}={{.Export}}{{end}}"
-    rows = said("list", "-export", "-deps", "-f", form, *wanted).split("\n")
+    rows = said("list", "-export", "-deps", "-f", form, *wanted, limit_s=_BUILD_S).split("\n")
     archives = [row.partition("=")[2] for row in rows if "=" in row]
     config = "\n".join(row for row in rows if row) + "\n"
     commands = (

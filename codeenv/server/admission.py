@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -27,7 +28,11 @@ class DrainingError(Exception):
 
 
 class HungUpError(Exception):
-    """The client has gone; nobody wants the answer."""
+    """The client has gone; nobody wants the answer, and `left` submissions are not judged."""
+
+    def __init__(self, left: int = 0) -> None:
+        super().__init__(left)
+        self.left = left
 
 
 class Admission:
@@ -36,7 +41,7 @@ class Admission:
     Attributes:
         running: submissions being judged.
         waiting: submissions in the queue.
-        abandoned: submissions whose client hung up before they were judged.
+        abandoned: submissions that were not judged because their client hung up.
         draining: whether new work is refused.
     """
 
@@ -49,8 +54,10 @@ class Admission:
         self._slots = asyncio.Semaphore(workers)
         self._threads = ThreadPoolExecutor(workers, thread_name_prefix="serve")
 
-    async def run(self, request: Request, work: Callable[[], _Result], size: int = 1) -> _Result:
+    async def run(self, request: Request, work: Callable[[threading.Event], _Result], size: int = 1) -> _Result:
         """Do `work`, which judges `size` submissions, when a worker is free.
+
+        Its argument is set when the client hangs up while it runs; it may then raise `HungUpError` of what it leaves out.
 
         Raises:
             BusyError: the queue is full.
@@ -70,9 +77,16 @@ class Admission:
         finally:
             self.waiting -= size
         self.running += size
+        gone = threading.Event()
+        watch = asyncio.ensure_future(_hung_up(request))
+        watch.add_done_callback(lambda _: gone.set())
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work, gone)
+        except HungUpError as error:
+            self.abandoned += error.left
+            raise
         finally:
+            watch.cancel()
             self.running -= size
             self._slots.release()
 

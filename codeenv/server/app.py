@@ -52,7 +52,7 @@ def create_app(settings: ServerSettings) -> FastAPI:
         return PlainTextResponse(generate_latest(service.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     _add_errors(app, service, settings.queue)
-    app.add_middleware(BodyLimit, most=settings.max_body_mb << 20)
+    app.add_middleware(BodyLimit, most=settings.max_body_mb << 20, limit_s=settings.client_timeout_s)
     app.add_middleware(TokenCheck, token=settings.token)
     app.add_middleware(CutOff, draining=lambda: service.admission.draining)
     app.add_middleware(RequestLog, metrics=service.metrics)

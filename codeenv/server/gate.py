@@ -1,4 +1,4 @@
-"""What stands before the application: the token, the size of a body, and the answer to requests that a stop cuts off."""
+"""What stands before the application: the token, the size and the time of a body, and the answer to requests that a stop cuts off."""
 
 from __future__ import annotations
 
@@ -48,11 +48,14 @@ def _token_in(header: str) -> str:
 
 
 class BodyLimit:
-    """ASGI middleware: a request of more than `most` bytes is answered with 413, without reading the rest."""
+    """ASGI middleware: a body of more than `most` bytes is answered with 413 and one that takes longer than `limit_s` with 408,
+    without reading the rest.
+    """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, limit_s: float) -> None:
         self._app = app
         self._most = most
+        self._limit_s = limit_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,12 +66,18 @@ class BodyLimit:
             answer = JSONResponse({"error": TooLargeError(self._most).detail}, 413)
             await answer(scope, receive, send)
             return
-        seen = 0
+        seen, whole = 0, False
+        deadline = asyncio.get_running_loop().time() + self._limit_s
 
         async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
+            nonlocal seen, whole
+            try:
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise TooSlowError(self._limit_s) from None
             seen += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
             if seen > self._most:
                 raise TooLargeError(self._most)
             return message
@@ -81,6 +90,14 @@ class TooLargeError(HTTPException):  # FastAPI lets its own errors through while
 
     def __init__(self, most: int) -> None:
         super().__init__(413, f"the request has more than {most >> 20} MiB, the most that is taken")
+
+
+class TooSlowError(HTTPException):
+    """The body of a request does not come."""
+
+    def __init__(self, limit_s: float) -> None:
+        text = f"the body of the request did not come within {limit_s:g} s, the most that is waited"
+        super().__init__(408, text, {"Connection": "close"})
 
 
 class CutOff:

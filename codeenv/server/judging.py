@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, TypeAdapter, ValidationError
 
 from codeenv.errors import CodeenvError
 from codeenv.judge import JudgeRequest
@@ -39,7 +40,10 @@ class BatchBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    requests: list[JudgeBody] = Field(min_length=1)
+    requests: list[SkipValidation[JudgeBody]] = Field(min_length=1)  # read by `judge_batch`, once there are not too many
+
+
+_BODIES = TypeAdapter(list[JudgeBody])
 
 
 class TestRow(Answer):
@@ -106,14 +110,21 @@ async def judge(request: Request, body: JudgeBody) -> ReportRow:
 @router.post("/judge_batch")
 async def judge_batch(request: Request, body: BatchBody) -> BatchReport:
     """Judge several submissions."""
-    reports = await _judge(request, body.requests)
+    service: Service = request.app.state.service
+    size, most = len(body.requests), service.settings.max_batch
+    if size > most:
+        raise CodeenvError(f"the batch has {size} submissions; at most {most} are taken at a time")
+    try:
+        bodies = _BODIES.validate_python(body.requests)
+    except ValidationError as error:
+        rows = [{**row, "loc": ("body", "requests", *row["loc"])} for row in error.errors()]
+        raise RequestValidationError(rows) from None
+    reports = await _judge(request, bodies)
     return BatchReport(reports=[None if report.verdict is Verdict.JUDGE_ERROR else _row(report) for report in reports])
 
 
 async def _judge(request: Request, bodies: Sequence[JudgeBody]) -> list[Report]:
     service: Service = request.app.state.service
-    if len(bodies) > service.settings.max_batch:
-        raise CodeenvError(f"the batch has {len(bodies)} submissions; at most {service.settings.max_batch} are taken at a time")
     problems = [_problem(service, body) for body in bodies]
     sources = [_source(body, problem.language) for body, problem in zip(bodies, problems, strict=True)]
     work = [

@@ -13,6 +13,7 @@ import uvicorn
 
 from codeenv.errors import CodeenvError
 from codeenv.server.app import create_app
+from codeenv.server.connection import guarded
 from codeenv.server.service import Service
 from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import JsonFormatter, log
@@ -65,6 +66,8 @@ def serve(settings: ServerSettings) -> int:
         port = listener.getsockname()[1]
         config = uvicorn.Config(
             app,
+            http=guarded(settings.client_timeout_s, settings.max_connections, app.state.service.metrics.refused.inc),
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

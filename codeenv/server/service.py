@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,11 +15,14 @@ from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest
 from codeenv.judge.verdict import Report
 from codeenv.problems import Problem
-from codeenv.server.admission import Admission
+from codeenv.server.admission import Admission, HungUpError
 from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import Metrics
 
 __all__ = ["ERRORS", "Answer", "ErrorRow", "JudgeLostError", "Service", "UnknownProblemError", "sendable"]
+
+_AHEAD = 4
+"""Submissions of a batch per worker that are handed to the judge at a time."""
 
 
 class Answer(BaseModel):
@@ -93,8 +97,18 @@ class Service:
         return problem_id in self._problems
 
     async def judge_many(self, request: Request, work: Sequence[JudgeRequest]) -> list[Report]:
-        """Judge submissions when a worker is free."""
-        reports = await self.admission.run(request, lambda: self.judge.judge_many(work), len(work))
+        """Judge submissions when a worker is free; of a batch, no more than a few are begun after its client has hung up."""
+        step = _AHEAD * self.settings.workers
+
+        def judged(gone: threading.Event) -> list[Report]:
+            found: list[Report] = []
+            for start in range(0, len(work), step):
+                if gone.is_set():
+                    raise HungUpError(len(work) - start)
+                found += self.judge.judge_many(work[start : start + step])
+            return found
+
+        reports = await self.admission.run(request, judged, len(work))
         for report in reports:
             self.metrics.verdicts.labels(report.verdict.value).inc()
         return reports

@@ -12,7 +12,7 @@ from codeenv.problems import Limits, Problem
 __all__ = ["ServerSettings"]
 
 
-_COUNTS = ("workers", "queue", "max_body_mb", "max_tests", "max_batch", "max_memory_mb", "max_output_kb")
+_COUNTS = ("workers", "queue", "max_connections", "max_body_mb", "max_tests", "max_batch", "max_memory_mb", "max_output_kb")
 
 _LONGEST_DRAIN_S = 86_400
 
@@ -30,11 +30,13 @@ class ServerSettings:
         sandbox: where programs run.
         isolation: `test` or `batch`, see `codeenv.Judge`.
         problem_sets: data sets (names or files) whose problems clients may name by id.
+        max_connections: most connections at a time; further ones are told 503 and closed.
         max_body_mb: most MiB of a request.
         max_tests: most tests of a problem.
         max_batch: most submissions in one request, at most `queue`.
         max_time_limit_s, max_memory_mb, max_output_kb: highest limits that a client's problem may ask for.
         max_total_s: most time that all tests of a client's problem may take together: tests times time limit.
+        client_timeout_s: how long a client may take to send the head of a request, to send its body, and to take the answer.
         drain_s: how long requests in flight may take to end after a stop signal.
     """
 
@@ -46,6 +48,7 @@ class ServerSettings:
     sandbox: str = "local"
     isolation: str = "test"
     problem_sets: tuple[str, ...] = ()
+    max_connections: int = 512
     max_body_mb: int = 16
     max_tests: int = 1000
     max_batch: int = 256
@@ -53,6 +56,7 @@ class ServerSettings:
     max_memory_mb: int = 4096
     max_output_kb: int = 16384
     max_total_s: float = 3600.0
+    client_timeout_s: float = 60.0
     drain_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -65,7 +69,7 @@ class ServerSettings:
         for name in _COUNTS:
             if getattr(self, name) < 1:
                 raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a whole number of at least 1")
-        for name in ("max_time_limit_s", "max_total_s"):
+        for name in ("max_time_limit_s", "max_total_s", "client_timeout_s"):
             value = getattr(self, name)
             if not math.isfinite(value) or value <= 0:
                 raise CodeenvError(f"{name} is {value!r}; use a number of seconds above 0")

@@ -37,6 +37,8 @@ class Metrics:
             registry=self.registry,
         )
         self.verdicts = Counter("codeenv_verdicts_total", "Submissions judged, by verdict.", ("verdict",), registry=self.registry)
+        text = "Connections that were refused because --max-connections were open."
+        self.refused = Counter("codeenv_connections_refused_total", text, registry=self.registry)
         for name, text, value in (
             ("codeenv_running", "Submissions being judged.", lambda: admission.running),
             ("codeenv_waiting", "Submissions waiting for a worker.", lambda: admission.waiting),

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -64,6 +65,20 @@ def test_a_cluster_that_is_not_there_is_a_sentence():
     code = "from codeenv.sandbox.ray import open_ray_pool\nopen_ray_pool(1, address='127.0.0.1:1')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=110)
     assert "SandboxError: there is no Ray cluster at '127.0.0.1:1'" in done.stderr
+
+
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH_9.2\r\n"])
+def test_something_else_that_listens_is_a_sentence(words):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        thread = threading.Thread(target=lambda: connections.append(listener.accept()[0]) or connections[0].sendall(words))
+        connections = []
+        thread.start()
+        code = f"from codeenv.sandbox.ray import open_ray_pool\nopen_ray_pool(1, address='127.0.0.1:{port}')"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        thread.join()
+        connections[0].close()
+    assert f"there is no Ray cluster at '127.0.0.1:{port}' (what listens there does not answer" in done.stderr
 
 
 def test_reports_of_the_cluster_are_those_of_this_machine(ray_judge, judge):
