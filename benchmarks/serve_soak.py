@@ -163,7 +163,7 @@ class Clients:
         self.tally.add("hanging up", "", {""})
 
     def never_finished(self, draw: random.Random) -> None:
-        """Send a part of a request and wait for the service to end the connection, with a sentence or, before any byte, without."""
+        """Send a part of a request and wait for the service to end the connection, with a sentence if there was a part."""
         head = f"POST /v1/judge HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\nContent-Length: 1000\r\n"
         message, answer = draw.choice([(b"", b""), (head.encode(), b"HTTP/1.1 408"), (f"{head}\r\n{{".encode(), b"HTTP/1.1 408")])
         host, port = self._address
@@ -252,8 +252,8 @@ def report(tally: Tally, samples: list[dict[str, float]], minutes: float) -> Non
         if name not in ("requests", "minutes"):
             values = np.array([sample[name] for sample in steady])
             slopes = [float(np.polyfit(x, values, 1)[0]) if np.ptp(x) else 0.0 for x in (asked, hours)]
-            columns = (values[0], np.median(values), values[-1], values.max())
-            print(f"{name:<26}" + "".join(f"{float(value):>9.1f}" for value in columns) + f"{slopes[0]:>+20.3f}{slopes[1]:>+12.3f}")
+            columns = "".join(f"{float(value):>9.1f}" for value in (values[0], np.median(values), values[-1], values.max()))
+            print(f"{name:<26}{columns}{slopes[0]:>+20.3f}{slopes[1]:>+12.3f}")
 
 
 def used(pid: int) -> dict[str, float]:

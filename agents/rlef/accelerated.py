@@ -31,6 +31,7 @@ class AcceleratedDevices(Devices):
         shard: whether to shard the decoder layers; by default if accelerate's configuration says FSDP.
         cpu: whether to stay on the processor although there is a GPU.
         writes: precision of the whole copy of a sharded policy that writes; `same` is the policy's.
+        zero: whether accelerate's configuration says DeepSpeed, see `codeenv.agents.rlef.zero`.
 
     Raises:
         CodeenvError: accelerate is not installed, or is configured for something that is not supported.
@@ -38,20 +39,21 @@ class AcceleratedDevices(Devices):
 
     streams = True
 
-    def __init__(self, shard: bool | None = None, cpu: bool = False, writes: str = "same") -> None:
+    def __init__(self, shard: bool | None = None, cpu: bool = False, writes: str = "same", zero: bool = False) -> None:
         try:
-            from accelerate import Accelerator, DistributedType
+            from accelerate import Accelerator, DistributedType, InitProcessGroupKwargs
         except ImportError:
             raise MissingExtraError("accelerate: true", "accelerate", "agents") from None
-        self._accelerator = Accelerator(cpu=cpu)
+        gloo = zero and not torch.cuda.is_available()  # with DeepSpeed, accelerate knows of no processes on the processor
+        self._accelerator = Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(backend="gloo")] if gloo else None)
         kind = self._accelerator.distributed_type
-        if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM, DistributedType.XLA):
-            raise CodeenvError(f"accelerate is configured for {kind.value}; use one device, several processes, or FSDP")
+        if kind in (DistributedType.MEGATRON_LM, DistributedType.XLA) or (kind == DistributedType.DEEPSPEED) != zero:
+            raise CodeenvError(f"accelerate is configured for {kind.value}; use one device, several processes, FSDP or DeepSpeed")
         self.rank = int(self._accelerator.process_index)
         self.count = int(self._accelerator.num_processes)
         self.device = self._accelerator.device
         self._shard = (kind == DistributedType.FSDP if shard is None else shard) and self.count > 1
-        self.casts = self._shard
+        self.casts = self._in_step = self._shard
         self._dtype = None if writes == "same" else getattr(torch, writes)
         self._writer: PreTrainedModel | None = None
 
@@ -102,7 +104,7 @@ class AcceleratedDevices(Devices):
         return found
 
     def fillers(self, episodes: Sequence[int], size: int) -> int:
-        if not self._shard:
+        if not self._in_step:
             return 0
         most = -(-len(episodes) // self.count)
         return -(-most // size) - -(-len(self.own(episodes)) // size)
@@ -146,7 +148,7 @@ class AcceleratedDevices(Devices):
         whole: Tensor = total
         return whole
 
-    def optimizer(self, module: nn.Module, **settings: Any) -> torch.optim.AdamW:
+    def optimizer(self, module: nn.Module, **settings: Any) -> torch.optim.Optimizer:
         return torch.optim.AdamW(module.parameters(), foreach=False if self._shard else None, **settings)
 
     def whole(self, state: dict[str, Any]) -> dict[str, Any]:

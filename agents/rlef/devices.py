@@ -64,6 +64,10 @@ class Devices:
         """Return the sum of each number over the processes; all have the same names."""
         return dict(numbers)
 
+    def backward(self, module: nn.Module, loss: Tensor) -> None:
+        """Add the gradients of a loss to those of a module."""
+        loss.backward()
+
     def add_gradients(self, module: nn.Module) -> None:
         """Make the gradients of a module the sums over the processes."""
 
@@ -71,7 +75,7 @@ class Devices:
         """Clip the norm of all gradients of a module and return what it was."""
         return nn.utils.clip_grad_norm_(module.parameters(), limit)
 
-    def optimizer(self, module: nn.Module, **settings: Any) -> torch.optim.AdamW:
+    def optimizer(self, module: nn.Module, **settings: Any) -> torch.optim.Optimizer:
         """Return the optimiser of a module that has its place."""
         return torch.optim.AdamW(module.parameters(), **settings)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,10 @@ def open_judge(config: TrainConfig) -> Judge:
 def _devices(config: TrainConfig) -> Devices:
     if not config.accelerate:
         return Devices()
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "").lower() == "true":  # so says `accelerate launch`
+        from codeenv.agents.rlef.zero import ZeroDevices
+
+        return ZeroDevices()
     from codeenv.agents.rlef.accelerated import AcceleratedDevices
 
     return AcceleratedDevices(writes=config.rlef.sampling_dtype)

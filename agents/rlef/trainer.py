@@ -374,11 +374,11 @@ class Learner:
                 returns = targets.returns[table.token_turn[places] if config.critic_level == "token" else places]
                 values = value_loss(self._values(chunk), targets.old_values[places], returns, config.value_clip)
                 count = turns if config.critic_level == "turn" else max(1, tokens)
-                (weight * values.sum() / count).backward()
+                self.devices.backward(self.critic, weight * values.sum() / count)
                 sums["value_loss"] += weight * float(values.detach().sum()) / count
             if with_policy:
                 loss, parts = self._policy_loss(table, targets, chunk)
-                (weight * loss / tokens).backward()  # the mean over the whole minibatch, not over its chunks
+                self.devices.backward(self.policy, weight * loss / tokens)  # the mean over the minibatch, not over its chunks
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + weight * value / tokens
         sums = self.devices.add_numbers(sums)
@@ -410,7 +410,7 @@ class Learner:
         total = self.config.iterations * self.config.updates * self.config.epochs
         return rise * (peak + (final - peak) * min(1.0, taken / total))
 
-    def _optimizer(self, model: nn.Module, rate: float) -> torch.optim.AdamW:
+    def _optimizer(self, model: nn.Module, rate: float) -> torch.optim.Optimizer:
         config = self.config
         betas = (config.beta1, config.beta2)
         return self.devices.optimizer(model, lr=rate, betas=betas, weight_decay=config.weight_decay)

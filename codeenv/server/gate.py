@@ -1,4 +1,4 @@
-"""What stands before the application: the token, the size and the time of a body, and the answer to requests that a stop cuts off."""
+"""What stands before the application: the token, size and time of a body, and the answer to requests that a stop cuts off."""
 
 from __future__ import annotations
 

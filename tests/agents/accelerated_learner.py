@@ -1,6 +1,6 @@
 """A script for `test_accelerated.py`: a small learner on the processes that the environment variables name.
 
-    python accelerated_learner.py OUT whole | shard | mixed | mixed-shard [OTHER]
+    python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-shard | mixed-zero [OTHER]
 
 Two iterations and a checkpoint after the first; then a new learner goes on from the checkpoint in OTHER for one iteration.
 `mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head (not in shards).
@@ -25,6 +25,7 @@ from codeenv.agents.rlef.miniature import build_tokenizer, env_config
 from codeenv.agents.rlef.run_config import read_config
 from codeenv.agents.rlef.sft import SFTConfig, train_supervised
 from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.rlef.zero import ZeroDevices
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.judge import ExecutionCache, Judge
@@ -68,7 +69,7 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
 
 def main() -> None:
     out, shard, mixed = Path(sys.argv[1]), sys.argv[2].endswith("shard"), sys.argv[2].startswith("mixed")
-    devices = AcceleratedDevices(shard=shard, cpu=True)
+    devices = ZeroDevices() if sys.argv[2].endswith("zero") else AcceleratedDevices(shard=shard, cpu=True)
     chat = PlainFormat(values_tokenizer() if mixed else build_tokenizer())
 
     def build() -> Learner:

@@ -22,6 +22,16 @@ def connected(service):
     return socket.create_connection((host, int(port)), timeout=60)
 
 
+def refused(client):
+    """Return whether the other end has gone."""
+    time.sleep(0.02)
+    try:
+        client.send(b"x")
+    except OSError:
+        return True
+    return False
+
+
 def told(client):
     """Return status and sentence of what the service says until it closes the connection."""
     words = b""
@@ -92,10 +102,7 @@ def test_a_client_that_does_not_take_its_answer_is_let_go():
             if any(row.get("path") == "/run_code" for row in service.rows):
                 break
             time.sleep(0.02)
-        with pytest.raises((ConnectionResetError, BrokenPipeError)):
-            for _ in range(600):
-                time.sleep(0.02)
-                client.send(b"x")
+        assert any(refused(client) for _ in range(600))
         assert httpx.get(f"{service.url}/healthz", timeout=60).text == "ok"
 
 
