@@ -33,7 +33,9 @@ class ZeroDevices(AcceleratedDevices):
         self._in_step = True
         found = self._accelerator.state.deepspeed_plugin.deepspeed_config["zero_optimization"]
         if found["stage"] != 2:
-            raise CodeenvError(f"zero_stage is {found['stage']}; use 2, or shard the weights too with examples/accelerate/fsdp.yaml")
+            raise CodeenvError(
+                f"zero_stage is {found['stage']}; use 2, or shard the weights too with examples/accelerate/fsdp.yaml"
+            )
         offload = (found.get("offload_optimizer") or {}).get("device", "none")
         self._zero = {"stage": 2, "offload_optimizer": {"device": offload}}
         self._engines: dict[nn.Module, Any] = {}

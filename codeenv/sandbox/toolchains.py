@@ -156,7 +156,10 @@ def _program(language: str, name: str, package: str) -> str:
     if found is None:
         title = LANGUAGES[language].title
         raise SandboxError(f"submissions in {title} need {name!r}, which is not installed; use apt-get install {package}")
-    return os.path.realpath(found)
+    program = os.path.realpath(found)
+    if program.startswith("/tmp/"):
+        raise SandboxError(f"{program} lies in /tmp, of which a sandbox has its own; put another {name!r} before it on PATH")
+    return program
 
 
 def _said(language: str, words: list[str]) -> str:
@@ -355,6 +358,8 @@ def _java() -> Toolchain:
 @functools.cache
 def _javascript() -> Toolchain:
     node = _program("javascript", "node", "nodejs")
+    if _script(Path(node)):
+        raise SandboxError(f"JavaScript needs node itself; {_advice(node)}")
     parts = [path for path in ("/usr/share/nodejs",) if Path(path).is_dir()]  # where Debian keeps a part of the runtime
     folders = tuple(_outermost({node, "/etc/ld.so.cache", *parts, *_placed(shared_libraries([node]))}))
     base = World((), folders, address_space=False, slack_mb=1024, stack_mb=64)

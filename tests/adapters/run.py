@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import os
 import subprocess
 import sys
 import time
@@ -30,6 +31,7 @@ class Adapter:
         packages: further packages.
         alone: packages that are installed without what they ask for.
         over_main: whether the main environment's packages are seen behind the adapter's own.
+        built_here: packages that are built with what is installed already, first of all.
     """
 
     extra: str
@@ -37,6 +39,7 @@ class Adapter:
     packages: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     over_main: bool = False
+    built_here: tuple[str, ...] = ()
 
 
 ADAPTERS = {
@@ -47,6 +50,7 @@ ADAPTERS = {
     "fusion": Adapter("serve", ("tests/adapters/test_sandbox_fusion.py",), ("sandbox-fusion",), over_main=True),
     "deploy": Adapter("serve", ("tests/server/test_deploy.py",), ("kubernetes-validate",), over_main=True),
     "ray": Adapter("ray", ("tests/cluster",), over_main=True),
+    "deepspeed": Adapter("agents", ("tests/adapters/test_deepspeed.py",), over_main=True, built_here=("deepspeed>=0.19,<0.20",)),
     # verl asks for inference engines and CUDA; its agent loop and its reward managers run with what is listed here
     "verl": Adapter(
         "ray,serve",
@@ -83,6 +87,9 @@ def prepare(name: str, adapter: Adapter) -> Path:
                 raise SystemExit(f"{name} needs the main environment's torch; run this with its interpreter, .venv/bin/python")
             (folder / PACKAGES / "zz_main.pth").write_text(f"{Path(spec.origin).parents[1]}\n")
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        if adapter.built_here:
+            plain = {**os.environ, "DS_BUILD_OPS": "0", "DS_ACCELERATOR": "cpu"}  # DeepSpeed without its compiled parts
+            subprocess.run([*install, "--no-build-isolation", *adapter.built_here], check=True, env=plain)
         if adapter.alone:
             subprocess.run([*install, "--no-deps", *adapter.alone], check=True)
         project = ["--editable", f"{ROOT}[{adapter.extra}]"]

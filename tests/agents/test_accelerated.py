@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import socket
-import subprocess
-import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import yaml
+from several_processes import run, same
 
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.lm.load import load_policy
@@ -20,47 +17,15 @@ from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.run_config import TrainConfig
+from codeenv.agents.rlef.zero import ZeroDevices
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.errors import CodeenvError
 
 torch.set_num_threads(1)
-SCRIPT = Path(__file__).parent / "accelerated_learner.py"
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples" / "accelerate").glob("*.yaml"))
-SAME = ("policy_loss", "value_loss", "kl", "entropy", "reward", "solve_rate", "turns", "clipped", "policy_grad_norm",
-        "critic_grad_norm", "explained_variance")  # fmt: skip
 TIMED = ("generation_s", "judge_s", "judge_cpu_s", "iteration_s", "iteration_cpu_s")
 STALE = RLEFConfig(staleness=1)
-EXACT = ("tokens", "episodes", "invalid_turns")
-
-
-def start(count: int, arguments: list[str]) -> list[subprocess.Popen[str]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    base = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    if count > 1:
-        base |= {"WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, str(SCRIPT), *arguments]
-    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {} for rank in range(count)]
-    return [subprocess.Popen(command, env={**base, **rank}, stderr=subprocess.PIPE, text=True) for rank in ranks]
-
-
-def run(count: int, out: Path, kind: str, *other: str) -> dict[str, Any]:
-    out.mkdir()
-    processes = start(count, [str(out), kind, *other])
-    try:
-        errors = [process.communicate(timeout=400)[1] for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-    assert [process.returncode for process in processes] == [0] * count, errors
-    return json.loads((out / "result.json").read_text())
-
-
-def same(one: dict[str, float], other: dict[str, float]) -> None:
-    assert {name: one[name] for name in EXACT} == {name: other[name] for name in EXACT}
-    assert {name: one[name] for name in SAME} == pytest.approx({name: other[name] for name in SAME}, abs=2e-5, rel=1e-3)
 
 
 @pytest.mark.slow
@@ -115,7 +80,19 @@ def test_what_has_no_learner_is_refused_with_a_sentence(change: dict[str, Any], 
 
 def test_the_configurations_of_accelerate_name_kinds_that_the_learner_takes() -> None:
     kinds = {path.stem: yaml.safe_load(path.read_text())["distributed_type"] for path in EXAMPLES}
-    assert kinds == {"fsdp": "FSDP", "gpus": "MULTI_GPU", "one_gpu": "NO", "two_cpus": "MULTI_CPU"}
+    assert kinds == {
+        "deepspeed": "DEEPSPEED",
+        "fsdp": "FSDP",
+        "gpus": "MULTI_GPU",
+        "one_gpu": "NO",
+        "two_cpus": "MULTI_CPU",
+    }
+
+
+@pytest.mark.skipif(find_spec("deepspeed") is not None, reason="DeepSpeed is installed here")
+def test_a_configuration_of_deepspeed_without_deepspeed_is_a_sentence() -> None:
+    with pytest.raises(CodeenvError, match=r"install it with: pip install .codeenv-rl\[deepspeed\]"):
+        ZeroDevices()
 
 
 def test_accelerate_is_off_by_default() -> None:
