@@ -177,7 +177,7 @@ def _ended(language: str, words: list[str], limit_s: float, environment: dict[st
     try:
         with subprocess.Popen(words, text=True, errors="replace", env=environment, start_new_session=True, **quiet) as process:
             try:
-                said, _ = process.communicate(timeout=limit_s)
+                said: str = process.communicate(timeout=limit_s)[0]
             finally:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)  # a script may have started others
