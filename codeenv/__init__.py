@@ -52,6 +52,6 @@ for _source in sources().values():
             kwargs={"problems": _source.name},
         )
 
-for _name, _kind in (("Alignment", "state"), ("OutputPrediction", "output"), ("InputPrediction", "input")):
+for _name, _kind in (("Alignment", None), ("OutputPrediction", "output"), ("InputPrediction", "input")):
     if f"codeenv/{_name}-v0" not in _gymnasium.registry:
         _gymnasium.register(f"codeenv/{_name}-v0", entry_point="codeenv.prediction.env:PredictionEnv", kwargs={"kind": _kind})

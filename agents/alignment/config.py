@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from codeenv.agents.alignment.buffer import Strategy
+from codeenv.agents.settings import check_choice, check_flag, check_number, check_whole
 from codeenv.errors import CodeenvError
 from codeenv.prediction.prompt import PROMPT_STYLES
 from codeenv.prediction.score import RewardMode
@@ -53,25 +54,19 @@ class AlignmentConfig:
     repairs: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.fraction < 1.0:
-            raise CodeenvError(f"the alignment fraction is {self.fraction!r}; use a number from 0.0 to below 1.0")
-        if self.mode not in ("ours", "official"):
-            raise CodeenvError(f"the alignment mode is {self.mode!r}; use 'ours' or 'official'")
-        if self.reward not in get_args(RewardMode):
-            raise CodeenvError(f"the alignment reward is {self.reward!r}; use 'paper' or 'official'")
-        if self.prompt not in PROMPT_STYLES:
-            raise CodeenvError(f"the prompt style is {self.prompt!r}; use one of {', '.join(PROMPT_STYLES)}")
-        for name in ("samples", "recheck", "buffer", "names"):
-            if (value := getattr(self, name)) is not None and value < (0 if name == "names" else 1):
-                raise CodeenvError(f"{name} is {value!r}; use a whole number of at least {0 if name == 'names' else 1}")
-        if self.least_successes is not None and self.least_successes < 0:
-            raise CodeenvError(f"least_successes is {self.least_successes!r}; use a whole number of at least 0")
-        for name, known in (("strategy", get_args(Strategy)), ("source", ("failed", "passed", "all"))):
-            if getattr(self, name) not in known:
-                raise CodeenvError(f"the alignment {name} is {getattr(self, name)!r}; use {', '.join(known)}")
+        check_number("the alignment fraction", self.fraction, 0.0, 1.0, below=True)
+        for name, known in (
+            ("mode", ("ours", "official")), ("reward", get_args(RewardMode)), ("strategy", get_args(Strategy)),
+            ("source", ("failed", "passed", "all")), ("prompt", PROMPT_STYLES),
+        ):  # fmt: skip
+            check_choice(f"the alignment {name}", getattr(self, name), known)
+        for name, least in (("samples", 1), ("recheck", 1), ("buffer", 1), ("names", 0), ("least_successes", 0)):
+            if (whole := getattr(self, name)) is not None or name not in ("samples", "least_successes"):
+                check_whole(name, whole, least)
         for name in ("floor", "repairs"):
-            if (value := getattr(self, name)) is not None and not 0.0 <= value <= 1.0:
-                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a share from 0.0 to 1.0")
+            if (share := getattr(self, name)) is not None or name != "floor":
+                check_number(name, share, 0.0, 1.0)
+        check_flag("mutants", self.mutants)
         if self.mode == "official" and self.source != "failed":
             raise CodeenvError(f"the alignment source is {self.source!r}, but mode 'official' asks about failed programs alone")
         if self.mode == "official" and self.repairs:

@@ -22,7 +22,7 @@ from codeenv.agents.alignment.buffer import AlignmentBuffer, quotas
 from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.lm.chat_format import ChatFormat
-from codeenv.agents.lm.scoring import Critic, hidden_states, logprobs_of_states
+from codeenv.agents.lm.scoring import Critic, layer_states, logprobs_of_states
 from codeenv.agents.rlef.collect import Collection, Played, PlayedRecord
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.devices import Devices
@@ -88,6 +88,8 @@ class MixedLearner(Learner):
             )
         self.builder = builder
         self.scorer = scorer
+        if auxiliary is not None and auxiliary.config.layer:
+            auxiliary.config.check_layer(int(policy.config.num_hidden_layers))
         self.auxiliary = auxiliary
         self.masking = masking
         self.buffer = AlignmentBuffer(alignment.buffer, alignment.strategy, seed) if alignment else None
@@ -142,7 +144,7 @@ class MixedLearner(Learner):
         self._describe(table, played, answered)
         self._token_weight = None
         if self.masking is not None:
-            weights = self.masking.weights([one.notes["masks"] for one in played])
+            weights = self.masking.weights([one.notes["masks"] for one in played], self.iteration)
             self._token_weight = torch.cat([weights, torch.ones(table.tokens - len(weights))]).to(self.device)
         if self.auxiliary is not None:
             self.auxiliary.begin([row for one in played for row in one.notes["labels"]])
@@ -291,8 +293,9 @@ class MixedLearner(Learner):
         return self._divisor
 
     def _logprobs(self, table: TurnTable, chunk: Chunk) -> tuple[Tensor, Tensor]:
-        self._hidden = hidden_states(self.policy, chunk.batch)
-        logprobs, entropy = logprobs_of_states(self.policy, self._hidden, chunk.batch, self.config.temperature)
+        layer = self.auxiliary.config.layer if self.auxiliary is not None else 0
+        last, self._hidden = layer_states(self.policy, chunk.batch, layer)
+        logprobs, entropy = logprobs_of_states(self.policy, last, chunk.batch, self.config.temperature)
         kind = self._turn_kind[table.token_turn[chunk.tokens]].clamp(max=1)
         for number in range(2):
             self._entropy[number] += torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
@@ -308,9 +311,9 @@ class MixedLearner(Learner):
         term = self.auxiliary.loss(self._hidden, chunk)
         if term is None:
             return total, sums
-        every = self.auxiliary.config.measure_every
-        if every and self.iteration % every == 0:
-            self.auxiliary.measure(total / self._divisor, term, list(self.policy.parameters()))
+        if self.auxiliary.due(self.iteration):
+            parameters = [parameter for parameter in self.policy.parameters() if parameter.requires_grad]
+            self.auxiliary.measure(self.iteration, total / self._divisor, self._hidden, chunk, parameters)
         return total + term * self._divisor, sums  # divided again by the caller
 
     def _update(self, table: TurnTable, targets: Targets, episodes: Sequence[int]) -> Metrics:

@@ -18,6 +18,7 @@ from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape
 from codeenv.agents.lm.tokenizer import build_piece_tokenizer
 from codeenv.agents.lm.tokens import TokenConversation
+from codeenv.agents.settings import check_choice, check_whole
 from codeenv.agents.trace_head.classes import outcome_class, value_classes
 from codeenv.agents.trace_head.labels import RunLabels, Submission, Variable
 from codeenv.episode import EnvConfig
@@ -77,8 +78,8 @@ def _by_source() -> dict[str, ValuesProgram]:
 def family_item(of: Problem, program: ValuesProgram, test: CallTest, kind: str = "state") -> PredictionItem:
     """Return the item about one of the family's programs on a public test: what `ScopedBuilder` makes of a traced run.
 
-    Kind `state` asks for `u` and the output; kind `repair` for the line that binds `u`; kind `test_output` for the output that
-    the problem's statement asks for, which should name the pick.
+    Kind `state` asks for `u` and the output, kind `output` for the output alone; kind `repair` for the line that binds `u`; kind
+    `test_output` for the output that the problem's statement asks for, which should name the pick.
     """
     output = program.answer(test.args)
     name = f"{of.id}/{program.pick}/{of.public_tests.index(test)}/{kind}"
@@ -88,22 +89,32 @@ def family_item(of: Problem, program: ValuesProgram, test: CallTest, kind: str =
         line = program.source.split("\n")[1]
         masked = program.source.replace(line, "MASKED_LINE_1")
         return PredictionItem(name, "repair", of, masked, test, output, masked=(line,), passed=False)
+    if kind == "output":
+        return PredictionItem(name, "output", of, program.source, test, output, passed=False)
     return PredictionItem(name, "state", of, program.source, test, output, ("f.u",), {"f.u": output}, passed=False)
 
 
 class FamilyBuilder:
     """Makes items of attempts without running them again; programs that are not of the family are dropped.
 
+    There is no filter of trivial items: every value of the family is one of the inputs.
+
     Args:
         kind: `state` or `repair`.
-        source: `failed` or `all` attempts.
+        source: `failed`, `passed` or `all` attempts.
         seed: of the choice among a problem's attempts.
+        names: most variables asked; the family's programs have one, and with 0 the output alone is asked.
         released: the released code's rules, as far as the family's programs let them differ: every attempt is asked about, on the
             problem's first public test alone, unless input and output were asked before in this call.
     """
 
-    def __init__(self, kind: str = "state", source: str = "failed", seed: int = 0, released: bool = False) -> None:
-        self.kind = kind
+    def __init__(
+        self, kind: str = "state", source: str = "failed", seed: int = 0, released: bool = False, names: int = 3
+    ) -> None:
+        check_choice("the kind of the family's items", kind, ("state", "repair"))
+        check_choice("the source of alignment items", source, ("failed", "passed", "all"))
+        check_whole("names", names, 0)
+        self.kind = "output" if kind == "state" and names == 0 else kind
         self.source = source
         self.released = released
         self._random = random.Random(seed)
@@ -116,15 +127,16 @@ class FamilyBuilder:
         for attempt in self._random.sample(list(attempts), len(attempts)):
             program = _by_source().get(attempt.source)
             test = attempt.problem.public_tests[0 if self.released else attempt.test]
-            if attempt.passed and self.source == "failed":
-                counts["passed"] += 1
+            if self.source != "all" and attempt.passed != (self.source == "passed"):
+                counts["passed" if attempt.passed else "failed"] += 1
             elif program is None or not isinstance(test, CallTest):
                 counts["run_failed"] += 1
             elif (key := f"{test.args} {program.answer(test.args)}" if self.released else attempt.problem.id) in seen:
                 counts["enough"] += 1
             else:
                 seen.add(key)
-                built.items.append(family_item(attempt.problem, program, test, self.kind))
+                item = family_item(attempt.problem, program, test, self.kind)
+                built.items.append(replace(item, passed=attempt.passed))
         built.dropped = counts
         return built
 

@@ -17,7 +17,16 @@ from transformers import PreTrainedModel
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.errors import CodeenvError
 
-__all__ = ["Batch", "Critic", "build_batch", "check_head", "hidden_states", "logprobs_of_states", "response_logprobs"]
+__all__ = [
+    "Batch",
+    "Critic",
+    "build_batch",
+    "check_head",
+    "hidden_states",
+    "layer_states",
+    "logprobs_of_states",
+    "response_logprobs",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +94,15 @@ def hidden_states(model: PreTrainedModel, batch: Batch) -> Tensor:
     """Return the last hidden state of each position, (N, L, hidden)."""
     states: Tensor = model.base_model(input_ids=batch.ids, use_cache=False).last_hidden_state
     return states
+
+
+def layer_states(model: PreTrainedModel, batch: Batch, layer: int) -> tuple[Tensor, Tensor]:
+    """Return the last hidden states and those behind another layer, (N, L, hidden) each; layer 0 stands for the last."""
+    if layer == 0:
+        last = hidden_states(model, batch)
+        return last, last
+    found = model.base_model(input_ids=batch.ids, use_cache=False, output_hidden_states=True)
+    return found.last_hidden_state, found.hidden_states[layer]
 
 
 def logprobs_of_states(model: PreTrainedModel, hidden: Tensor, batch: Batch, temperature: float = 1.0) -> tuple[Tensor, Tensor]:

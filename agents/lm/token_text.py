@@ -6,7 +6,12 @@ from collections.abc import Sequence
 
 from transformers import PreTrainedTokenizerBase
 
-__all__ = ["response_spans"]
+__all__ = ["response_spans", "token_texts"]
+
+
+def token_texts(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> list[str]:
+    """Return the text of each token by itself, special tokens included."""
+    return [str(piece) for piece in tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)] if ids else []
 
 
 def response_spans(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text: str) -> list[tuple[int, int]]:
@@ -22,7 +27,7 @@ def response_spans(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], text:
     """
     if not ids:
         return []
-    pieces = [str(piece) for piece in tokenizer.batch_decode([[token] for token in ids], skip_special_tokens=False)]
+    pieces = token_texts(tokenizer, ids)
     joined = "".join(pieces)
     ends: list[int] = []
     if joined.startswith(text):

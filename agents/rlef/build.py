@@ -86,7 +86,7 @@ def _plain_builder(config: TrainConfig, chat: ChatFormat, judge: Judge) -> ItemB
         return ReleasedBuilder(judge, prompt_tokens=lambda text: len(chat.opening(text)))
     family = FAMILIES.get(config.problems)
     if family is not None and family.builder is not None:
-        return family.builder(settings.source, config.seed)
+        return family.builder(settings.source, config.seed, settings.names)
     return ScopedBuilder(judge, ScopedConfig(names=settings.names, source=settings.source, seed=config.seed))
 
 

@@ -8,6 +8,9 @@ from typing import Any
 
 from transformers import PreTrainedTokenizerFast
 
+from codeenv.agents.alignment.branches import SHAPE as BRANCHES_SHAPE
+from codeenv.agents.alignment.branches import BranchesDocuments
+from codeenv.agents.alignment.branches import build_tokenizer as branches_tokenizer
 from codeenv.agents.alignment.miniature import SHAPE as VALUES_SHAPE
 from codeenv.agents.alignment.miniature import FamilyBuilder, ValuesDocuments
 from codeenv.agents.alignment.miniature import build_tokenizer as values_tokenizer
@@ -17,7 +20,7 @@ from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer
 from codeenv.prediction import ItemBuilder
 from codeenv.problems import Problem
-from codeenv.problems.procedural import mini, values
+from codeenv.problems.procedural import branches, mini, values
 
 __all__ = ["FAMILIES", "Family"]
 
@@ -32,7 +35,8 @@ class Family:
         tokenizer: makes the tokenizer.
         inputs: what the judge's cache runs every program on.
         shape: of the policy.
-        builder: given kind of attempts and seed: makes alignment items without running a program again; `None` runs them.
+        builder: given kind of attempts, seed and most names: makes alignment items without running a program again; `None` runs
+            them.
     """
 
     sample: Callable[[int, int, int], list[Problem]]
@@ -40,7 +44,7 @@ class Family:
     tokenizer: Callable[[], PreTrainedTokenizerFast]
     inputs: Any
     shape: MiniShape = field(default_factory=MiniShape)
-    builder: Callable[[str, int], ItemBuilder] | None = None
+    builder: Callable[[str, int, int], ItemBuilder] | None = None
 
 
 def _mini(part: int, count: int, seed: int) -> list[Problem]:
@@ -51,7 +55,12 @@ def _values(part: int, count: int, seed: int) -> list[Problem]:
     return [values.problem(task) for task in values.sample_tasks("tune" if part else "train", count, seed)]
 
 
+def _branches(part: int, count: int, seed: int) -> list[Problem]:
+    return [branches.problem(task) for task in branches.sample_tasks("tune" if part else "train", count, seed)]
+
+
 FAMILIES: dict[str, Family] = {
+    "branches": Family(_branches, BranchesDocuments, branches_tokenizer, (), BRANCHES_SHAPE),
     "mini": Family(_mini, MiniDocuments, build_tokenizer, mini.inputs_of),
     "values": Family(
         _values,
@@ -59,6 +68,6 @@ FAMILIES: dict[str, Family] = {
         values_tokenizer,
         values.input_domain(),
         VALUES_SHAPE,
-        lambda source, seed: FamilyBuilder("state", source, seed),
+        lambda source, seed, names: FamilyBuilder("state", source, seed, names=names),
     ),
 }

@@ -17,6 +17,7 @@ from codeenv.agents.lm.chat_format import ChatFormat, PlainFormat
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.lm.storage import save_pretrained
+from codeenv.agents.lm.token_text import token_texts
 from codeenv.agents.rlef.collect import Collection, collect
 from codeenv.agents.rlef.config import MINI, RLEFConfig
 from codeenv.agents.rlef.miniature import MiniDocuments, bare_feedback, build_tokenizer, env_config, random_feedback
@@ -238,7 +239,8 @@ class MiniRun:
             for number, one in enumerate(collection.played):
                 extras: list[Mapping[str, Any]] = [{} for _ in one.episode.turns]
                 if arm != "independent":
-                    extras = [{"tokens": one.conversation.response(turn)} for turn in range(len(one.episode.turns))]
+                    tokens = [one.conversation.response(turn) for turn in range(len(one.episode.turns))]
+                    extras = [{"tokens": ids, "pieces": token_texts(self.chat.tokenizer, ids)} for ids in tokens]
                 run.append(episode_row(number, 0, self._seed, one.episode, extras, {}), one.episode.problem)
         self.recorded.append((when, arm))
 

@@ -12,6 +12,7 @@ import random
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from codeenv.agents.settings import check_choice, check_number
 from codeenv.errors import CodeenvError
 from codeenv.prediction.attempt import random_from_list, random_to_list
 
@@ -37,10 +38,11 @@ class CurriculumConfig:
     full: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.retreat < self.advance <= 1.0:
+        check_choice("the curriculum's mode", self.mode, ("off", "prefix"))
+        for name in ("advance", "retreat", "memory", "full"):
+            check_number(f"the curriculum's {name}", getattr(self, name), 0.0, 1.0, below=name == "memory")
+        if self.retreat >= self.advance:
             raise CodeenvError(f"retreat is {self.retreat!r} and advance {self.advance!r}; use 0 <= retreat < advance <= 1")
-        if not 0.0 <= self.memory < 1.0 or not 0.0 <= self.full <= 1.0:
-            raise CodeenvError(f"memory is {self.memory!r} and full {self.full!r}; use shares of 1")
 
 
 def cut_lines(source: str) -> list[int]:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from codeenv.agents.settings import check_choice, check_flag
 from codeenv.errors import CodeenvError
 
 __all__ = ["MaskConfig", "kept_lines", "random_mask", "token_mask", "token_spans"]
@@ -21,16 +22,25 @@ class MaskConfig:
     """Choices that the paper leaves open.
 
     Attributes:
-        mode: `off`, `coverage`, or `random`: the control, masks of equal sparsity at random places.
+        mode: `off`, `coverage`, or `random`: the control, masks of equal sparsity at random places, drawn anew for each
+            collection.
+        tests: whose runs count: those behind the `reward`, private ones too where they were run, or the `public` ones alone.
         comments: keep comment and blank lines.
         mask_passed: mask the programs that passed too.
         normalise: divide the loss by the number of kept tokens; off, by the number of all tokens.
     """
 
     mode: Literal["off", "coverage", "random"] = "coverage"
+    tests: Literal["reward", "public"] = "reward"
     comments: bool = False
     mask_passed: bool = True
     normalise: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("the mask's mode", self.mode, ("off", "coverage", "random"))
+        check_choice("the mask's tests", self.tests, ("reward", "public"))
+        for name in ("comments", "mask_passed", "normalise"):
+            check_flag(f"the mask's {name}", getattr(self, name))
 
 
 def kept_lines(source: str, covered: Collection[int] | None, config: MaskConfig | None = None) -> frozenset[int]:
@@ -161,7 +171,7 @@ def token_mask(response: str, source: str, spans: Sequence[tuple[int, int]], kep
     return mask
 
 
-def random_mask(masks: Sequence[Sequence[bool]], seed: int) -> list[list[bool]]:
+def random_mask(masks: Sequence[Sequence[bool]], seed: int | str) -> list[list[bool]]:
     """Return masks of equal sparsity, row by row, with the kept tokens at random places: the control that a mask must beat."""
     generator = random.Random(seed)
     return [generator.sample(list(mask), len(mask)) for mask in masks]

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from logging import getLogger
 from typing import Any
 
 import torch
@@ -20,15 +21,20 @@ from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.turns import Chunk
 from codeenv.agents.trace_head.classes import HEADS
 from codeenv.agents.trace_head.config import AuxiliaryConfig
-from codeenv.agents.trace_head.heads import TraceHead, head_loss, scaled_gradient
+from codeenv.agents.trace_head.heads import Positions, TraceHead, head_loss, scaled_gradient
 from codeenv.agents.trace_head.labels import RunLabels, Submission, TracedLabels
 from codeenv.agents.trace_head.metrics import head_metrics
 from codeenv.agents.trace_head.positions import TurnLabels, build_positions, turn_labels
 from codeenv.agents.trace_head.static import StaticBaseline
 from codeenv.judge import Judge
 
-__all__ = ["Auxiliary", "LabelledTurn"]
+__all__ = ["CONFLICT", "PERSISTENT", "Auxiliary", "LabelledTurn"]
 
+CONFLICT = -0.5
+"""A cosine of the gradients below this is a conflict; `PERSISTENT` of them in a row are warned of."""
+PERSISTENT = 3
+
+_LOG = getLogger(__name__)
 
 Labeller = Callable[[Sequence[Submission]], list[RunLabels]]
 LabelledTurn = tuple[str | None, TurnLabels | None]
@@ -67,6 +73,8 @@ class Auxiliary:
         self._devices = devices or Devices()
         self.turns: list[TurnLabels | None] = []
         self.relation: dict[str, float] = {}
+        self.conflicts = 0
+        self._measured: int | None = None
         self._static = StaticBaseline()
         self._guessed: dict[str, float] = {}
         self._labeller = labeller
@@ -108,6 +116,16 @@ class Auxiliary:
             hidden: (N, L, hidden) states of the chunk.
             chunk: its tokens and turns.
         """
+        at = self._at(chunk, hidden.device)
+        if at is None:
+            return None
+        logits = self.head(scaled_gradient(hidden, self.config.scale), at)
+        targets = {name: at.target(name) for name in logits}
+        self._seen.append(({name: values.detach() for name, values in logits.items()}, targets, at.line_sample))
+        return head_loss(logits, at).sum() / self._count
+
+    def _at(self, chunk: Chunk, device: torch.device) -> Positions | None:
+        """Return where the head reads in a chunk, `None` if none of its turns has labels."""
         chosen: list[TurnLabels] = []
         rows: list[int] = []
         starts: list[int] = []
@@ -120,11 +138,7 @@ class Auxiliary:
                 starts.append(column + 1)
         if not chosen:
             return None
-        at = build_positions(chosen, rows, starts, hidden.device)
-        logits = self.head(scaled_gradient(hidden, self.config.scale), at)
-        targets = {name: at.target(name) for name in logits}
-        self._seen.append(({name: values.detach() for name, values in logits.items()}, targets, at.line_sample))
-        return head_loss(logits, at).sum() / self._count
+        return build_positions(chosen, rows, starts, device)
 
     def apply(self) -> None:
         """Do one step of the head's optimiser, if a minibatch gave it a gradient."""
@@ -151,13 +165,42 @@ class Auxiliary:
             shift += int(owner.max()) + 1 if len(owner) else 0
         return head_metrics(logits, targets, torch.cat(samples)) | self._guessed | self.relation
 
-    def measure(self, policy_loss: Tensor, auxiliary_loss: Tensor, parameters: Sequence[Tensor]) -> None:
-        """Record the ratio of the gradient norms |lambda g_aux| / |g_policy| on the trunk and their cosine."""
+    def due(self, iteration: int) -> bool:
+        """Return whether the gradients are to be measured now; once in an iteration."""
+        every = self.config.measure_every
+        return every > 0 and (self._measured is None or iteration - self._measured >= every)
+
+    def measure(self, iteration: int, policy_loss: Tensor, hidden: Tensor, chunk: Chunk, parameters: Sequence[Tensor]) -> None:
+        """Record the ratio of the gradient norms lambda |g_aux| / |g_policy| on the trunk and their cosine, on one chunk.
+
+        In mode `probe` these are the numbers that `on` would have. A cosine below -0.5 three times in a row is warned of.
+
+        Args:
+            iteration: the learner's.
+            policy_loss: the chunk's share of the mean policy loss.
+            hidden, chunk: as for `loss`.
+            parameters: the policy's.
+        """
+        at = self._at(chunk, hidden.device)
+        if at is None:
+            return
+        auxiliary_loss = self.config.weight * head_loss(self.head(hidden, at), at).sum() / self._count
         one = _flat_gradient(policy_loss, parameters)
         other = _flat_gradient(auxiliary_loss, parameters)
         norms = float(one.norm()), float(other.norm())
         cosine = float(one @ other) / (norms[0] * norms[1]) if norms[0] > 0 and norms[1] > 0 else 0.0
-        self.relation = {"head_gradient_ratio": norms[1] / norms[0] if norms[0] > 0 else 0.0, "head_gradient_cosine": cosine}
+        self._measured = iteration
+        self.conflicts = self.conflicts + 1 if cosine < CONFLICT else 0
+        self.relation = {
+            "head_gradient_ratio": norms[1] / norms[0] if norms[0] > 0 else 0.0,
+            "head_gradient_cosine": cosine,
+            "head_gradient_conflicts": float(self.conflicts),
+        }
+        if self.conflicts == PERSISTENT and self.config.scale > 0:
+            _LOG.warning(
+                "the trace head pulls against the policy: the cosine of their gradients was below %g in %d measurements "
+                "in a row; lower trace_head.weight, or set trace_head.mode to probe", CONFLICT, PERSISTENT,
+            )  # fmt: skip
 
     def predictions(self, hidden: Tensor, chunk: Chunk) -> list[dict[str, Any]]:
         """Return what the head says of each turn of a chunk, ready for JSON: `extras["trace_head"]` of a trajectory's turns.
@@ -181,7 +224,8 @@ class Auxiliary:
     def state_dict(self) -> dict[str, Any]:
         """Return the head, its optimiser and the static baseline."""
         state = {"head": self.head.state_dict(), "optimizer": self.optimizer.state_dict()}
-        return state | {"static": self._static.state_dict()}
+        measured = {"measured": self._measured, "conflicts": self.conflicts, "relation": dict(self.relation)}
+        return state | {"static": self._static.state_dict(), "measured": measured}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take what `state_dict` returned."""
@@ -189,6 +233,12 @@ class Auxiliary:
         self.optimizer.load_state_dict(state["optimizer"])
         if "static" in state:
             self._static.load_state_dict(state["static"])
+        if measured := state.get("measured"):
+            self._measured, self.conflicts, self.relation = (
+                measured["measured"],
+                measured["conflicts"],
+                dict(measured["relation"]),
+            )
 
 
 def _said(logits: dict[str, Tensor], labels: TurnLabels) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from codeenv.agents.settings import check_choice, check_number, check_whole
 from codeenv.agents.trace_head.classes import HEADS
 from codeenv.errors import CodeenvError
 
@@ -21,6 +22,8 @@ class AuxiliaryConfig:
         learning_rate: of the head's own optimiser.
         width: of its inner layers.
         heads: the questions it answers.
+        layer: the layer of the policy behind which the states are read, from 1; 0 is the last one. Two thirds of the way up is a
+            usual other choice.
         measure_every: iterations between two measurements of gradient norms and cosine on the trunk; 0 is never.
     """
 
@@ -29,13 +32,31 @@ class AuxiliaryConfig:
     learning_rate: float = 2e-3
     width: int = 128
     heads: tuple[str, ...] = tuple(HEADS)
-    measure_every: int = 0
+    layer: int = 0
+    measure_every: int = 10
 
     def __post_init__(self) -> None:
-        if self.mode not in ("off", "probe", "on"):
-            raise CodeenvError(f"the trace head's mode is {self.mode!r}; use 'off', 'probe' or 'on'")
-        if not 0.0 <= self.weight <= 100.0:
-            raise CodeenvError(f"the trace head's weight is {self.weight!r}; use a number of at least 0.0")
+        check_choice("the trace head's mode", self.mode, ("off", "probe", "on"))
+        check_number("the trace head's weight", self.weight, 0.0, 100.0)
+        check_number("the trace head's learning_rate", self.learning_rate, 0.0, 1.0, above=True, below=True)
+        for name, least in (("width", 1), ("layer", 0), ("measure_every", 0)):
+            check_whole(f"the trace head's {name}", getattr(self, name), least)
+        if not isinstance(self.heads, (tuple, list)) or not self.heads or any(head not in HEADS for head in self.heads):
+            raise CodeenvError(f"the trace head's heads are {self.heads!r}; use some of {', '.join(HEADS)}")
+        if len(set(self.heads)) < len(self.heads):
+            raise CodeenvError(f"the trace head's heads are {self.heads!r}; name each once")
+
+    def check_layer(self, layers: int) -> None:
+        """Make sure that a policy has the layer.
+
+        Raises:
+            CodeenvError: it has fewer.
+        """
+        if self.layer > layers:
+            raise CodeenvError(
+                f"the trace head's layer is {self.layer}, and the policy has {layers}; use a number up to {layers}, or 0 for the "
+                "last"
+            )
 
     @property
     def scale(self) -> float:

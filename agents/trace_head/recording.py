@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from codeenv.agents.lm.scoring import hidden_states
+from codeenv.agents.lm.scoring import layer_states
+from codeenv.agents.lm.token_text import token_texts
 from codeenv.agents.rlef.collect import Played, collect
 from codeenv.agents.rlef.trainer import Learner
 from codeenv.agents.rlef.turns import build_turns
@@ -33,7 +34,8 @@ def said_of(learner: Learner, auxiliary: Auxiliary, played: Sequence[Played], ju
     learner.policy.eval()
     with torch.no_grad():
         for chunk in table.chunks(range(len(played)), learner.config.micro_batch):
-            found = auxiliary.predictions(hidden_states(learner.policy, chunk.batch), chunk)
+            _, states = layer_states(learner.policy, chunk.batch, auxiliary.config.layer)
+            found = auxiliary.predictions(states, chunk)
             for turn, row in zip(chunk.turns.tolist(), found, strict=True):
                 said[turn] = row
     return said
@@ -73,6 +75,8 @@ def record_predictions(
             extras: list[Mapping[str, Any]] = []
             for turn in range(len(one.episode.turns)):
                 row = next(said)
-                extras.append({"tokens": one.conversation.response(turn)} | ({"trace_head": row} if row else {}))
+                tokens = one.conversation.response(turn)
+                recorded = {"tokens": tokens, "pieces": token_texts(learner.chat.tokenizer, tokens)}
+                extras.append(recorded | ({"trace_head": row} if row else {}))
             run.append(episode_row(number, 0, seed, one.episode, extras, {}), one.episode.problem)
     return folder

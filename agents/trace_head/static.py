@@ -1,12 +1,11 @@
-"""The static baseline of the trace head: what the text of a line alone tells, without states and without a run.
+"""The static baseline of the trace head: what the text alone tells, without states and without a run.
 
-Logistic regression on hashed character n-grams of the line (for a variable: the line of its last assignment, and its name). It
-learns as the head does, on each collection after having predicted it.
+Logistic regression on hashed character n-grams: of the line; for a variable of the line of its last assignment, and its name; for
+outcome and exception of the whole program. It learns as the head does, on each collection after having predicted it.
 """
 
 from __future__ import annotations
 
-import functools
 import zlib
 from collections.abc import Sequence
 
@@ -20,9 +19,10 @@ from codeenv.agents.trace_head.positions import TurnLabels
 __all__ = ["StaticBaseline", "ngrams"]
 
 BUCKETS = 1 << 14
+LONGEST_PROGRAM = 4_000
+"""Characters of a program that are read."""
 
 
-@functools.lru_cache(maxsize=1 << 14)
 def ngrams(text: str, longest: int = 4) -> tuple[int, ...]:
     """Return the hashed character n-grams of a text, up to `longest` characters each, without repetition."""
     marked = f"\x02{text.strip()}\x03"
@@ -31,7 +31,7 @@ def ngrams(text: str, longest: int = 4) -> tuple[int, ...]:
 
 
 class StaticBaseline:
-    """One linear model a head; the heads are `line`, `type` and `bucket`.
+    """One linear model a head.
 
     Args:
         learning_rate: of Adagrad.
@@ -40,7 +40,7 @@ class StaticBaseline:
 
     def __init__(self, learning_rate: float = 0.3, passes: int = 2) -> None:
         self._passes = passes
-        self._models = {name: _zero_bag(len(HEADS[name])) for name in ("line", "type", "bucket")}
+        self._models = {name: _zero_bag(len(HEADS[name])) for name in HEADS}
         self._optimizers = {
             name: torch.optim.Adagrad(model.parameters(), lr=learning_rate, initial_accumulator_value=1e-3)
             for name, model in self._models.items()
@@ -53,21 +53,34 @@ class StaticBaseline:
             sources: the program of each turn.
             turns: its labels.
         """
-        texts: dict[str, list[str]] = {"line": [], "variable": []}
-        targets: dict[str, list[int]] = {"line": [], "type": [], "bucket": []}
+        texts: dict[str, list[str]] = {name: [] for name in HEADS}
+        targets: dict[str, list[int]] = {name: [] for name in HEADS}
+
+        def add(name: str, text: str, true: int) -> None:
+            texts[name].append(text)
+            targets[name].append(true)
+
         for source, turn in zip(sources, turns, strict=True):
-            if source is None or turn is None:
+            if turn is None:
+                continue
+            program = (source or "")[:LONGEST_PROGRAM]
+            for name, outcome in (("outcome", turn.labels.outcome), ("exception", turn.labels.exception)):
+                if outcome is not None:
+                    add(name, program, outcome)
+            if source is None:
                 continue
             lines = source.split("\n")
-            texts["line"] += [lines[number - 1] for number in turn.line_numbers]
-            targets["line"] += [run for _, run in turn.lines]
+            for number, (_, run) in zip(turn.line_numbers, turn.lines, strict=True):
+                add("line", lines[number - 1], run)
             ends = {variable.name: variable.end for variable in turn.labels.variables}
-            texts["variable"] += [f"{name} {lines[source.count(chr(10), 0, ends[name] - 1)]}" for name in turn.names]
-            targets["type"] += [kind for _, kind, _ in turn.variables]
-            targets["bucket"] += [bucket for _, _, bucket in turn.variables]
+            for variable, (_, kind, bucket) in zip(turn.names, turn.variables, strict=True):
+                text = f"{variable} {lines[source.count(chr(10), 0, ends[variable] - 1)]}"
+                add("type", text, kind)
+                add("bucket", text, bucket)
         found = {}
         for name, model in self._models.items():
-            rows = [ngrams(text) for text in texts["line" if name == "line" else "variable"]]
+            known = {text: ngrams(text) for text in set(texts[name])}
+            rows = [known[text] for text in texts[name]]
             if not rows:
                 continue
             true = torch.tensor(targets[name])

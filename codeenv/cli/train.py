@@ -146,13 +146,19 @@ def _alignment_curves(run: TrainingRun) -> list[Curve]:
         x = [metrics["iteration"] + 1 for metrics in asked]
         series = [Series(label, x, [metrics[name] for metrics in asked]) for name, label in names.items()]
         curves.append(Curve("Predictions of own failed programs", "iteration", "share", series))
-    for head in ("outcome", "line", "type", "bucket"):
+    for head in ("outcome", "exception", "line", "type", "bucket"):
         found = [metrics for metrics in run.metrics if f"head_{head}_accuracy" in metrics]
         if found:
             x = [metrics["iteration"] + 1 for metrics in found]
             kinds = [name for name in ("accuracy", "majority", "static") if all(f"head_{head}_{name}" in row for row in found)]
             series = [Series(name, x, [metrics[f"head_{head}_{name}"] for metrics in found]) for name in kinds]
             curves.append(Curve(f"Trace head: {head}", "iteration", "share", series))
+    measured = [metrics for metrics in run.metrics if "head_gradient_ratio" in metrics]
+    if measured:
+        x = [metrics["iteration"] + 1 for metrics in measured]
+        names = {"head_gradient_ratio": "ratio of the norms, head to policy", "head_gradient_cosine": "cosine"}
+        series = [Series(label, x, [metrics[name] for metrics in measured]) for name, label in names.items()]
+        curves.append(Curve("Trace head: gradients on the trunk", "iteration", "ratio, cosine", series, percent=False))
     return curves
 
 

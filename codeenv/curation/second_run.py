@@ -6,7 +6,7 @@ shows only if the seed changes.
 
 from __future__ import annotations
 
-import ast
+from codeenv.prediction.second_run import after_future_imports
 
 __all__ = ["reseeded"]
 
@@ -20,17 +20,5 @@ def reseeded(source: str) -> str:
     ['from __future__ import annotations', 'print(1)']
     """
     lines = source.split("\n")
-    lines.insert(_after_future_imports(source), "import random; random.seed(987654321); del random")
+    lines.insert(after_future_imports(source), "import random; random.seed(987654321); del random")
     return "\n".join(lines)
-
-
-def _after_future_imports(source: str) -> int:
-    """Return how many lines stand before and with the imports from `__future__`, which must come first."""
-    if "__future__" not in source:
-        return 0
-    try:
-        body = ast.parse(source).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return 0  # it does not run either way
-    ends = [node.end_lineno or 0 for node in body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    return max(ends, default=0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,8 +13,8 @@ from gymnasium.spaces import Dict, Discrete
 from codeenv.episode import Observation
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
-from codeenv.prediction.item import PredictionItem
-from codeenv.prediction.make import items_of
+from codeenv.prediction.item import KINDS, PredictionItem
+from codeenv.prediction.make import build_items
 from codeenv.prediction.prompt import PROMPT_STYLES, PromptStyle, prompt_of
 from codeenv.prediction.rows import read_items
 from codeenv.prediction.score import PredictionScorer, RewardMode
@@ -30,7 +31,8 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
     answer are right). The true values are never in it.
 
     Args:
-        kind: what is asked, one of `codeenv.prediction.KINDS`.
+        kind: what is asked, one of `codeenv.prediction.KINDS`; by default `state`, and every kind that `items` hold. Of `items`
+            those of another kind are left out.
         problems: a data set's name or path, or problems, from whose known solutions the items are made.
         items: ready items, or the path of a JSONL file of them; instead of `problems`.
         reward: `paper` or `official`.
@@ -41,6 +43,10 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
         seed: of the choices made while items are made.
         render_mode: `ansi` makes `render()` return the question, and the answer with its score.
 
+    Attributes:
+        items: what is asked.
+        dropped: why problems gave no item, or items are left out, with the number of each reason.
+
     Raises:
         CodeenvError: if no item can be made of the problems.
     """
@@ -49,7 +55,7 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
 
     def __init__(
         self,
-        kind: str = "state",
+        kind: str | None = None,
         problems: str | Sequence[Problem] = "humaneval",
         items: str | Path | Sequence[PredictionItem] | None = None,
         *,
@@ -85,26 +91,33 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
 
     def _items(
         self,
-        kind: str,
+        kind: str | None,
         problems: str | Sequence[Problem],
         items: str | Path | Sequence[PredictionItem] | None,
         split: str | None,
         limit: int | None,
         seed: int,
     ) -> Sequence[PredictionItem]:
-        if isinstance(items, (str, Path)):
-            made: Sequence[PredictionItem] = read_items(items)
-        elif items is not None:
-            made = items
-        else:
-            chosen = load(problems, split=split, limit=limit) if isinstance(problems, str) else problems
-            made = items_of(list(chosen), kind, self.judge, seed)
-        if not made:
+        if kind is not None and kind not in KINDS:
+            raise CodeenvError(f"item kind is {kind!r}; use one of {', '.join(KINDS)}")
+        if items is not None:
+            found = read_items(items) if isinstance(items, (str, Path)) else list(items)
+            kept = [item for item in found if kind in (None, item.kind)]
+            self.dropped = Counter({"other_kind": len(found) - len(kept)} if len(kept) < len(found) else {})
+            if not kept:
+                kinds = ", ".join(sorted({item.kind for item in found})) or "none"
+                raise CodeenvError(f"there is no item of kind {kind or 'any'!r} among the items, whose kinds are: {kinds}")
+            return kept
+        chosen = load(problems, split=split, limit=limit) if isinstance(problems, str) else problems
+        built = build_items(list(chosen), kind or "state", self.judge, seed)
+        self.dropped = built.dropped
+        if not built.items:
+            reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(built.dropped.items()))
             raise CodeenvError(
-                f"no item of kind {kind!r} can be made: the problems have no public test with an input and a fitting known "
-                "solution; choose other problems or pass items"
+                f"no item of kind {kind or 'state'!r} can be made: the problems have no public test with an input and a fitting "
+                f"known solution{f' ({reasons})' if reasons else ''}; choose other problems or pass items"
             )
-        return made
+        return built.items
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
         """Ask a random item, or the one that `options` name by `index` or `item_id`."""

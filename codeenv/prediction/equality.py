@@ -70,7 +70,8 @@ def official_equal(predicted: Any, true: Any, _depth: int = 0) -> bool:
     """Compare as the released CodeRL+ code does (arXiv 2510.18471, code of January 2026).
 
     Equal values; any spelling of none; {1, true, "True"} and {0, false, "False"} are interchangeable; numbers, also as
-    text, within 1e-9; lists and dictionaries element by element; else equal texts.
+    text, within 1e-9; lists and dictionaries element by element; else equal texts. So NaN equals nothing, not even NaN, and an
+    infinity equals itself as a number alone.
 
     >>> official_equal(True, 1), official_equal("1e9", 10**9), official_equal([1, 2], "[1, 2]"), official_equal({"1": 2}, {1: 2})
     (True, True, True, False)

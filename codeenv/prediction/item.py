@@ -65,6 +65,14 @@ class PredictionItem:
             raise CodeenvError(f"item {self.id!r}: the variable {missing[0]!r} has no true value; give it in values")
         if self.kind == "exception" and self.exception is None:
             raise CodeenvError(f"item {self.id!r}: kind 'exception' needs the exception's type and line")
+        if self.kind == "repair":
+            lines = self.code.split("\n")
+            marks = [f"MASKED_LINE_{number}" for number in range(1, len(self.masked) + 1)]
+            if not marks or any(lines.count(mark) != 1 for mark in marks):
+                raise CodeenvError(
+                    f"item {self.id!r}: kind 'repair' needs masked lines, each a line MASKED_LINE_1, MASKED_LINE_2, ... of the "
+                    f"code; it has {len(self.masked)}; make it with codeenv.prediction.repair.mask_lines"
+                )
 
     @property
     def input_text(self) -> str:

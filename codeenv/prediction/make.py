@@ -8,22 +8,28 @@ from dataclasses import replace
 
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
-from codeenv.prediction.attempt import Attempt
+from codeenv.prediction.attempt import Attempt, Built
 from codeenv.prediction.item import KINDS, PredictionItem
 from codeenv.prediction.repair import mask_lines, mutate
 from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig
 from codeenv.prediction.values import plain_of
 from codeenv.problems import CallTest, Problem, StdioTest
 
-__all__ = ["items_of"]
+__all__ = ["build_items", "items_of"]
 
 
 def items_of(problems: Sequence[Problem], kind: str, judge: Judge, seed: int = 0) -> list[PredictionItem]:
-    """Return at most one item of a kind for each problem.
+    """Return the items of `build_items`."""
+    return build_items(problems, kind, judge, seed).items
+
+
+def build_items(problems: Sequence[Problem], kind: str, judge: Judge, seed: int = 0) -> Built:
+    """Return at most one item of a kind for each problem, and why programs and problems gave none.
 
     `state` and `exception` are about known wrong programs, as in training, or mutated right ones where none is known; `output`,
     `input` and `repair` are about known right ones; `test_output` needs no program. Every input comes from a public test.
-    Problems without such a program or test give none.
+    Problems without such a program or test give none. For `test_output` examples in the form of doctests are taken out of the
+    statement, and a problem whose statement still shows what its public tests give is left out (`answer_shown`).
 
     Args:
         problems: the problems.
@@ -37,7 +43,7 @@ def items_of(problems: Sequence[Problem], kind: str, judge: Judge, seed: int = 0
     if kind not in KINDS:
         raise CodeenvError(f"item kind is {kind!r}; use one of {', '.join(KINDS)}")
     if kind == "test_output":
-        return [item for problem in problems if (item := _of_statement(problem)) is not None]
+        return _of_statements(problems)
     wrong = kind in ("state", "exception")
     attempts = [
         Attempt(problem, without_docstrings(source), passed=not wrong, test=_first_with_input(problem))
@@ -52,15 +58,21 @@ def items_of(problems: Sequence[Problem], kind: str, judge: Judge, seed: int = 0
         drop_trivial=kind == "state",
         seed=seed,
     )
-    items: list[PredictionItem] = []
+    found = ScopedBuilder(judge, config).build(attempts)
+    built = Built(dropped=found.dropped)
     seen: set[str] = set()
-    for item in ScopedBuilder(judge, config).build(attempts).items:
+    for item in found.items:
         made = _as_kind(item, kind, seed)
-        if made is not None and made.problem.id not in seen:
+        if made is None:
+            built.dropped["other_kind"] += 1
+        elif made.problem.id in seen:
+            built.dropped["enough"] += 1
+        else:
             seen.add(made.problem.id)
-            items.append(made)
+            built.items.append(made)
     order = {problem.id: number for number, problem in enumerate(problems)}
-    return sorted(items, key=lambda item: order[item.problem.id])
+    built.items.sort(key=lambda item: order[item.problem.id])
+    return built
 
 
 def without_docstrings(source: str) -> str:
@@ -104,15 +116,77 @@ def _first_with_input(problem: Problem) -> int:
     return next((index for index, test in enumerate(problem.public_tests) if isinstance(test, (StdioTest, CallTest))), 0)
 
 
-def _of_statement(problem: Problem) -> PredictionItem | None:
-    index = _first_with_input(problem)
-    test = problem.public_tests[index] if problem.public_tests else None
+def _of_statements(problems: Sequence[Problem]) -> Built:
+    built = Built()
+    for problem in problems:
+        bare = replace(problem, statement=without_examples(problem.statement) or problem.statement)
+        known = [
+            test
+            for test in bare.public_tests
+            if isinstance(test, StdioTest) or (isinstance(test, CallTest) and _is_plain(test.expected))
+        ]
+        hidden = [test for test in known if not shows(bare, test)]
+        if not known:
+            built.dropped["no_input"] += 1
+        elif not hidden:
+            built.dropped["answer_shown"] += 1
+        else:
+            test = hidden[0]
+            output = test.output.strip() if isinstance(test, StdioTest) else plain_of(repr(test.expected))
+            built.items.append(PredictionItem(f"{problem.id}/test_output", "test_output", bare, "", test, output))
+    return built
+
+
+def _is_plain(value: object) -> bool:
+    try:
+        plain_of(repr(value))
+    except ValueError:
+        return False
+    return True
+
+
+def without_examples(statement: str) -> str:
+    """Return a statement without its examples in the form of doctests.
+
+    >>> without_examples("Double x.\\n>>> f(1)\\n2\\n\\nAlso for floats.")
+    'Double x.\\n\\nAlso for floats.'
+    """
+    kept = []
+    inside = False
+    for line in statement.split("\n"):
+        bare = line.strip()
+        if bare.startswith(">>>"):
+            inside = True
+        elif not bare or bare.startswith(('"""', "'''")):
+            inside = False
+        if not inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def shows(problem: Problem, test: StdioTest | CallTest) -> bool:
+    """Return whether a statement shows what a test gives: its input, and soon behind it its output; white space does not count.
+
+    >>> shows(Problem("p", "f(1, 2) is 3", "call", "f"), CallTest((1, 2), {}, 3))
+    True
+    """
+    statement = _squeezed(problem.statement)
     if isinstance(test, StdioTest):
-        return PredictionItem(f"{problem.id}/test_output", "test_output", problem, "", test, test.output.strip())
-    if isinstance(test, CallTest):
-        try:
-            output = plain_of(repr(test.expected))
-        except ValueError:
-            return None
-        return PredictionItem(f"{problem.id}/test_output", "test_output", problem, "", test, output)
-    return None
+        given, wanted = _squeezed(test.input), _squeezed(test.output)
+    else:
+        given = _squeezed(", ".join([*map(repr, test.args), *(f"{name}={value!r}" for name, value in test.kwargs.items())]))
+        wanted = _squeezed(repr(test.expected))
+    place = statement.find(given)
+    while given and place >= 0:
+        if wanted in statement[place + len(given) : place + len(given) + len(wanted) + _NEAR]:
+            return True
+        place = statement.find(given, place + 1)
+    return False
+
+
+_NEAR = 40
+"""Characters between an example's input and its output in a statement."""
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.split()).replace('"', "'")

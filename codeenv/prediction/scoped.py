@@ -18,6 +18,7 @@ from codeenv.judge import Judge
 from codeenv.judge.verdict import TestResult, Verdict
 from codeenv.prediction.attempt import Attempt, Built, program_key, random_from_list, random_to_list, recording_request
 from codeenv.prediction.item import Kind, PredictionItem
+from codeenv.prediction.second_run import disturbed
 from codeenv.prediction.values import final_values, input_fields, plain_of, same
 from codeenv.problems import CallTest, StdioTest
 from codeenv.trace import Trace, TraceError
@@ -117,7 +118,7 @@ class ScopedBuilder:
         requests = []
         for attempt, test in chosen:
             for number in range(self.config.runs):  # a judge runs equal programs once: each run is of another text
-                source = attempt.source + "\npass" * number
+                source = disturbed(attempt.source)[0] + "\npass" * (number - 1) if number else attempt.source
                 requests.append(recording_request(attempt.problem, test, source, attempt.problem.limits, trace="full"))
         reports = self.judge.judge_many(requests)
         for number, (attempt, test) in enumerate(chosen):
@@ -181,15 +182,15 @@ class ScopedBuilder:
             built.dropped["not_deterministic"] += 1
             return None
         if first.verdict is Verdict.RUNTIME_ERROR:
-            traces = [_trace(result) for result in results]
-            ends = [trace.footer.exception if trace else None for trace in traces]
-            if not self.config.crashes or ends[0] is None or ends[0].line < 1:
+            after = disturbed(attempt.source)[1]
+            errors = [_end(result, after if number else None) for number, result in enumerate(results)]
+            error = errors[0]
+            if not self.config.crashes or error is None or error[1] < 1:
                 built.dropped["run_failed"] += 1
                 return None
-            if any(end != ends[0] for end in ends):
+            if any(other != error for other in errors):
                 built.dropped["not_deterministic"] += 1
                 return None
-            error = (ends[0].type, ends[0].line)
             return PredictionItem(
                 name, "exception", attempt.problem, attempt.source, test, exception=error, passed=attempt.passed
             )
@@ -242,6 +243,20 @@ def _trace(result: TestResult) -> Trace | None:
         return Trace.from_jsonl(result.trace)
     except TraceError:
         return None
+
+
+def _end(result: TestResult, after: int | None) -> tuple[str, int] | None:
+    """Return the type and the line of the exception that ended a run, in lines of the program as it was submitted.
+
+    Args:
+        result: of the run.
+        after: the line behind which a line was put in, `None` if none was.
+    """
+    trace = _trace(result)
+    if trace is None or trace.footer.exception is None:
+        return None
+    line = trace.footer.exception.line
+    return trace.footer.exception.type, line - 1 if after is not None and line > after else line
 
 
 def _draws_or_looks_at_clocks(source: str) -> bool:

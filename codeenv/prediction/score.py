@@ -137,10 +137,12 @@ def _run_of(item: PredictionItem, answer: dict[str, Any]) -> JudgeRequest | None
     test: StdioTest | CallTest
     if item.kind == "repair":
         lines = answer["lines"]
-        if not isinstance(lines, list) or len(lines) != len(item.masked) or not all(isinstance(line, str) for line in lines):
+        if not isinstance(lines, list) or len(lines) != len(item.masked):
             return None
-        for number, line in enumerate(lines, start=1):
-            source = source.replace(f"MASKED_LINE_{number}", line, 1)
+        if not all(isinstance(line, str) and len(line.splitlines()) <= 1 for line in lines):
+            return None
+        said = {f"MASKED_LINE_{number}": line for number, line in enumerate(lines, start=1)}
+        source = "\n".join(said.get(line, line) for line in source.split("\n"))
         test = replace(item.test, **_expected(item))
     elif isinstance(item.test, StdioTest):
         if not isinstance(answer["input"], str):

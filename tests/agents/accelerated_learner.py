@@ -54,6 +54,7 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
     config = read_config(EXAMPLE)
     config = replace(
         config,
+        problems="values",
         rlef=replace(CONFIG, max_response_tokens=14, micro_batch=3),
         alignment=replace(config.alignment, floor=0.0, mutants=True),
         trace_head=replace(config.trace_head, mode="off" if devices.casts else "on"),

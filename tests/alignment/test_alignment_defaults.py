@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import re
 
 import pytest
 import torch
@@ -15,6 +17,9 @@ from codeenv.agents.alignment.miniature import SHAPE, FamilyBuilder, build_token
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import build_mini_critic, build_mini_policy
 from codeenv.agents.rlef.config import MINI
+from codeenv.agents.stepcoder.curriculum import CurriculumConfig
+from codeenv.agents.stepcoder.mask import MaskConfig
+from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.prediction import Attempt, PredictionScorer
@@ -48,12 +53,44 @@ def test_mode_official_has_the_released_schedule_unless_told_otherwise():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"source": "none"}, {"strategy": "latest"}, {"buffer": -5}, {"names": -1}, {"least_successes": -3},
-              {"mode": "official", "source": "all"}],
+    ("kind", "wrong"),
+    [
+        *((AlignmentConfig, wrong) for wrong in (
+            {"source": "none"}, {"strategy": "latest"}, {"buffer": -5}, {"names": -1}, {"least_successes": -3},
+            {"mode": "official", "source": "all"}, {"mode": "official", "repairs": 0.5}, {"fraction": 1.0}, {"fraction": "0.4"},
+            {"fraction": math.nan}, {"samples": 0}, {"samples": 2.5}, {"recheck": None}, {"floor": 2}, {"mutants": "no"},
+            {"reward": None}, {"prompt": "long"},
+        )),
+        *((AuxiliaryConfig, wrong) for wrong in (
+            {"mode": "yes"}, {"weight": -1.0}, {"weight": "0.1"}, {"weight": math.inf}, {"learning_rate": 0}, {"width": 0},
+            {"width": 8.0}, {"heads": ()}, {"heads": "line"}, {"heads": ("lines",)}, {"heads": ("line", "line")}, {"layer": -1},
+            {"measure_every": -1}, {"measure_every": True},
+        )),
+        *((MaskConfig, wrong) for wrong in (
+            {"mode": "on"}, {"mode": None}, {"tests": "all"}, {"comments": 1}, {"mask_passed": "no"}, {"normalise": None},
+        )),
+        *((CurriculumConfig, wrong) for wrong in (
+            {"mode": "suffix"}, {"advance": "0.5"}, {"retreat": 0.5}, {"memory": 1.0}, {"full": 1.5}, {"full": None},
+            {"memory": math.nan},
+        )),
+    ],
 )  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(CodeenvError, match=str(next(reversed(wrong.values())))):
-        AlignmentConfig(**wrong)
+def test_settings_that_make_no_sense_are_refused(kind, wrong):
+    with pytest.raises(CodeenvError, match=f"(?s){re.escape(str(next(reversed(wrong.values()))))}.*; (use|name)|official"):
+        kind(**wrong)
+
+
+def test_the_familys_builder_keeps_its_source_and_its_number_of_names():
+    chosen = [values.problem(task) for task in values.sample_tasks("train", 8, 0)]
+    attempts = [Attempt(one, str(one.correct_solutions[0]), passed=number < 3) for number, one in enumerate(chosen)]
+    built = {source: FamilyBuilder(source=source).build(attempts) for source in ("failed", "passed", "all")}
+    assert {source: len(one.items) for source, one in built.items()} == {"failed": 5, "passed": 3, "all": 8}
+    assert built["passed"].dropped == {"failed": 5}
+    assert sum(bool(item.passed) for item in built["all"].items) == 3
+    (item, *_) = FamilyBuilder(names=0).build(attempts).items
+    assert (item.kind, item.names) == ("output", ())
+    with pytest.raises(CodeenvError, match="source"):
+        FamilyBuilder(source="best")
 
 
 def test_the_released_items_are_about_programs_that_print():

@@ -15,7 +15,7 @@ from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.lm.models import MiniShape, build_mini_policy
 from codeenv.agents.lm.tokenizer import build_piece_tokenizer
 from codeenv.agents.lm.tokens import TokenConversation
-from codeenv.agents.rlef.collect import collect
+from codeenv.agents.rlef.collect import Played, collect
 from codeenv.agents.rlef.miniature import env_config
 from codeenv.agents.rlef.run import TrainingRun, open_judge
 from codeenv.agents.rlef.run_config import TrainConfig, read_config
@@ -129,14 +129,44 @@ def test_a_program_is_run_once_on_an_input_for_its_coverage(judge: Judge, monkey
     run = judge.judge_many
     monkeypatch.setattr(judge, "judge_many", lambda requests: asked.append(len(requests)) or run(requests))
     coverage = Coverage(judge)
-    first = coverage.lines([(PROBLEM, SOLUTION), (PROBLEM, SOLUTION), (PROBLEM, "def f(x):\n    return 0")])
+    solved = (PROBLEM, SOLUTION, TESTS)
+    first = coverage.lines([solved, solved, (PROBLEM, "def f(x):\n    return 0", TESTS)])
     assert first[0] == first[1] != first[2] == frozenset({1, 2})
-    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
-    assert asked == [2 * len(PROBLEM.public_tests), 0]
+    assert coverage.lines([solved]) == first[:1]
+    assert asked == [2 * len(TESTS), 0]
     coverage.keep = 0
-    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
-    assert coverage.lines([(PROBLEM, SOLUTION)]) == first[:1]
-    assert asked[2:] == [0, len(PROBLEM.public_tests)]
+    assert coverage.lines([solved]) == first[:1]
+    assert coverage.lines([solved]) == first[:1]
+    assert asked[2:] == [0, len(TESTS)]
+
+
+@pytest.mark.parametrize(("tests", "dropped"), [("reward", ""), ("public", "return y")])
+def test_masks_count_the_runs_behind_the_reward(judge: Judge, tests: Any, dropped: str) -> None:
+    """The public test does not reach `return y`, and the private one does."""
+    said = "def f(x):\n    if x > 0:\n        return y\n    return 0\n".replace("y", "x + 1")
+    problem = dataclasses.replace(PROBLEM, public_tests=TESTS[1:], private_tests=TESTS[:1])
+    chat = PlainFormat(build_piece_tokenizer([]))
+    ids = chat.response(said)
+    batch = EpisodeBatch([problem], judge, dataclasses.replace(env_config(), require_fence=False))
+    batch.step({0: said})
+    conversation = TokenConversation()
+    conversation.add_environment(chat.opening("say f"))
+    conversation.add_response(ids, [0.0] * len(ids), "stop")
+    one = Played(batch.episodes[0], conversation)
+    assert one.solved
+    masking = Masking(MaskConfig(tests=tests))
+    kept = masking.weights(masking.masks([one], chat, judge)).tolist()
+    found = "".join(character for character, weight in zip(said, kept, strict=False) if not weight)
+    assert found.strip() == dropped.replace("y", "x + 1")
+
+
+def test_the_random_control_is_drawn_anew_for_each_collection() -> None:
+    masks = [[[True] * 20 + [False] * 20]]
+    masking, again = Masking(MaskConfig(mode="random"), seed=1), Masking(MaskConfig(mode="random"), seed=1)
+    first, second = masking.weights(masks, 0), masking.weights(masks, 1)
+    assert first.sum() == second.sum() == 20
+    assert not torch.equal(first, second)
+    assert torch.equal(second, again.weights(masks, 1))
 
 
 def test_a_mutated_copy_differs_in_one_place_and_counts_as_failed() -> None:
@@ -160,7 +190,7 @@ def test_the_static_baseline_learns_what_a_line_tells_and_predicts_before_it_lea
     first = baseline.observe(sources, turns)
     assert first["head_type_static"] == 0.0  # nothing is known yet: every class scores alike, and the first is neither
     later = baseline.observe(sources, turns)
-    assert later == {"head_line_static": 1.0, "head_type_static": 1.0, "head_bucket_static": 1.0}
+    assert later == {"head_outcome_static": 1.0, "head_line_static": 1.0, "head_type_static": 1.0, "head_bucket_static": 1.0}
     again = StaticBaseline()
     again.load_state_dict(baseline.state_dict())
     assert again.observe(sources, turns) == baseline.observe(sources, turns)
@@ -170,7 +200,18 @@ def test_the_static_baseline_learns_what_a_line_tells_and_predicts_before_it_lea
 def small(**change: Any) -> TrainConfig:
     config = read_config(CONFIG)
     rlef = dataclasses.replace(config.rlef, iterations=2, episodes=12, micro_batch=12, critic_only_iterations=0)
-    return dataclasses.replace(config, rlef=rlef, sft_steps=5, validate_every=0, checkpoint_every=2, workers=1, **change)
+    return dataclasses.replace(
+        config, problems="values", rlef=rlef, sft_steps=5, validate_every=0, checkpoint_every=2, workers=1, **change
+    )
+
+
+def test_the_static_baseline_reads_outcome_and_exception_from_the_whole_program() -> None:
+    baseline = StaticBaseline()
+    sources = ["x = 1\nreturn x", "x = y[9]\nreturn x", None] * 20
+    runs = [RunLabels(0), RunLabels(2, 3), RunLabels(5)] * 20
+    turns = [TurnLabels(0, run, (), (), (), ()) for run in runs]
+    assert baseline.observe(sources, turns)["head_exception_static"] == 0.0
+    assert baseline.observe(sources, turns) == {"head_outcome_static": 1.0, "head_exception_static": 1.0}
 
 
 def test_the_switches_run_from_a_config_and_leave_their_numbers(tmp_path: Path) -> None:

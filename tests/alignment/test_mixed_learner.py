@@ -17,6 +17,7 @@ from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.stepcoder.masking import Masking
 from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.agents.trace_head.config import AuxiliaryConfig
+from codeenv.agents.trace_head.heads import head_loss
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge
 from codeenv.prediction import Attempt, PredictionScorer, answer_text, prompt_of
@@ -106,6 +107,69 @@ def test_the_gradients_of_head_and_policy_are_compared_if_asked(judge):
     metrics = make(auxiliary=auxiliary).step(problems, judge)
     assert metrics["head_gradient_ratio"] > 0
     assert -1 <= metrics["head_gradient_cosine"] <= 1
+
+
+def test_a_probe_measures_what_its_weight_would_inject_and_is_still_a_probe(judge, plain):
+    auxiliary = Auxiliary(TINY.hidden, AuxiliaryConfig("probe", 0.5, measure_every=1), labeller=family_labels)
+    assert torch.equal(trained(make(auxiliary=auxiliary), judge), plain)
+    assert auxiliary.relation["head_gradient_ratio"] > 0
+
+
+def test_the_gradients_are_measured_once_in_so_many_iterations():
+    auxiliary = head("on")
+    auxiliary._measured = 3
+    assert [auxiliary.due(iteration) for iteration in (4, 12, 13, 14)] == [False, False, True, True]
+    assert not Auxiliary(TINY.hidden, AuxiliaryConfig(measure_every=0)).due(0)
+
+
+@pytest.mark.parametrize(("mode", "warned"), [("on", 1), ("probe", 0)])
+def test_a_head_that_pulls_against_the_policy_is_warned_of_once(judge, caplog, mode, warned):
+    auxiliary = head(mode)
+    learner = make(auxiliary=auxiliary)
+    chunks = []
+    measure = auxiliary.measure
+
+    def against(iteration, policy_loss, hidden, chunk, parameters):
+        """The policy loss that wants the opposite of the head."""
+        chunks.append(chunk)
+        at = auxiliary._at(chunk, hidden.device)
+        measure(iteration, -head_loss(auxiliary.head(hidden, at), at).sum(), hidden, chunk, parameters)
+
+    auxiliary.measure = against
+    auxiliary.due = lambda iteration: True
+    found = [learner.step(problems, judge) for _ in range(2)]
+    assert len(chunks) >= 4
+    assert found[-1]["head_gradient_cosine"] == pytest.approx(-1.0, abs=1e-3)
+    assert found[-1]["head_gradient_conflicts"] == len(chunks)
+    assert [record.message.count("pulls against the policy") for record in caplog.records] == [1] * warned
+
+
+def test_a_head_may_read_another_layer_and_one_that_is_not_there_is_refused(judge, plain):
+    def reading(layer, layers=2):
+        policy = build_mini_policy(CHAT.tokenizer, dataclasses.replace(TINY, layers=layers), seed=0)
+        auxiliary = Auxiliary(TINY.hidden, AuxiliaryConfig("on", 0.5, layer=layer, measure_every=1), labeller=family_labels)
+        critic = build_mini_critic(CHAT.tokenizer, TINY, seed=0)
+        return MixedLearner(policy, critic, CHAT, env_config(), CONFIG, seed=0, auxiliary=auxiliary)
+
+    learner = reading(1)
+    learner.config = dataclasses.replace(CONFIG, updates=1, micro_batch=64)
+    seen = []
+    measure = learner.auxiliary.measure
+
+    def noted(iteration, policy_loss, hidden, chunk, parameters):
+        loss = learner.auxiliary.loss(hidden, chunk)
+        seen.append(
+            torch.autograd.grad(loss, learner.policy.base_model.layers[1].parameters(), retain_graph=True, allow_unused=True)
+        )
+        measure(iteration, policy_loss, hidden, chunk, parameters)
+
+    learner.auxiliary.measure = noted
+    learner.step(problems, judge)
+    assert all(gradient is None for gradient in seen[0])  # the layer above the one that is read feels nothing
+    with pytest.raises(CodeenvError, match="layer is 3, and the policy has 2"):
+        reading(3)
+    with pytest.raises(CodeenvError, match="layer is 2, and the policy has 1"):
+        reading(2, layers=1)
 
 
 def test_an_empty_buffer_gives_a_batch_of_code_alone(judge):

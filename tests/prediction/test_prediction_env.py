@@ -1,5 +1,6 @@
 """Prediction environments: one question, one answer, no truth in what is shown."""
 
+import dataclasses
 import json
 
 import gymnasium
@@ -11,7 +12,7 @@ from codeenv.errors import CodeenvError
 from codeenv.prediction import answer_text
 from codeenv.prediction.env import PredictionEnv
 from codeenv.prediction.item import PredictionItem
-from codeenv.prediction.make import items_of
+from codeenv.prediction.make import build_items, items_of
 from codeenv.prediction.repair import mask_lines, mutate
 from codeenv.prediction.rows import read_items, write_items
 from codeenv.problems import CallTest, Problem, StdioTest
@@ -103,6 +104,50 @@ def test_misuse_is_answered_with_a_sentence(judge):
         PredictionEnv("output", [Problem("p", "s", "stdio", public_tests=(StdioTest("", "x"),))], judge=judge)
     with pytest.raises(CodeenvError, match="kind"):
         PredictionEnv("guess", PROBLEMS, judge=judge)
+
+
+def test_of_given_items_the_kind_is_asked_and_the_rest_counted(judge):
+    mixed = [*items_of(PROBLEMS, "output", judge), *items_of(PROBLEMS, "repair", judge)]
+    env = PredictionEnv("repair", items=mixed, judge=judge)
+    assert {item.kind for item in env.items} == {"repair"}
+    assert env.dropped == {"other_kind": 2}
+    assert len(PredictionEnv(items=mixed, judge=judge).items) == 4
+    with pytest.raises(CodeenvError, match="no item of kind 'input' among the items, whose kinds are: output, repair"):
+        PredictionEnv("input", items=mixed, judge=judge)
+    with pytest.raises(CodeenvError, match="kinds are: none"):
+        PredictionEnv(items=[], judge=judge)
+
+
+def test_a_repair_without_a_masked_line_is_refused():
+    for code, masked in (("def f(x): return x", ()), ("def f(x): return x", ("x",)), ("MASKED_LINE_1\nMASKED_LINE_1", ("x",))):
+        with pytest.raises(CodeenvError, match="masked lines"):
+            PredictionItem("a", "repair", DOUBLE, code, DOUBLE.public_tests[0], masked=masked)
+
+
+def test_a_repair_of_several_lines_in_one_is_no_answer(judge):
+    code, masked = mask_lines("def f(x):\n    y = [2 * one for one in x]\n    return y\n", 1, seed=0)
+    item = PredictionItem("a", "repair", DOUBLE, code, DOUBLE.public_tests[0], [14, 16], masked=masked)
+    env = PredictionEnv(items=[item], judge=judge)
+    env.reset()
+    assert env.step(json.dumps({"lines": ["    x = x\n" + masked[0]]}))[1] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("statement", "asked"),
+    [
+        ("Write f(x) that doubles every number.", True),
+        ("Doubles every number.\n>>> f([7, 8])\n[14, 16]\n", True),  # doctests are taken out
+        ("Doubles every number, so f([7,8]) should be [14,16].", False),
+        ("Doubles: [7, 8] -> [14, 16]", False),
+        ("f([7, 8]) is for you to find; [14, 15] is not it", True),
+    ],
+)
+def test_a_statement_that_shows_the_answer_is_not_asked(judge, statement, asked):
+    problem = dataclasses.replace(DOUBLE, statement=statement)
+    built = build_items([problem, ADD], "test_output", judge)
+    assert [item.problem.id for item in built.items] == ["test/double", "test/add"][not asked :]
+    assert built.dropped == ({} if asked else {"answer_shown": 1})
+    assert all("[14, 16]" not in item.problem.statement for item in built.items)
 
 
 def test_items_are_written_and_read_back(judge, tmp_path):

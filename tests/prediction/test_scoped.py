@@ -5,6 +5,7 @@ import pytest
 from codeenv.prediction import Attempt, PredictionScorer, answer_text
 from codeenv.prediction.item import PredictionItem
 from codeenv.prediction.scoped import ScopedBuilder, ScopedConfig, TrivialFilter
+from codeenv.prediction.second_run import disturbed
 from codeenv.problems import CallTest, Problem, StdioTest
 
 CALL = Problem(
@@ -62,6 +63,11 @@ def test_a_crash_becomes_an_item_about_type_and_line(judge):
         ("import time\ndef f(x):\n    return time.perf_counter_ns()\n", "not_deterministic"),
         ("def f(x):\n    return __import__('os').urandom(8).hex()\n", "not_deterministic"),
         ("def f(x):\n    y = __import__('time').time_ns()\n    return str(y)\n", "not_deterministic"),
+        ("def f(x):\n    return ''.join({'a', 'b', str(x)})\n", "not_deterministic"),
+        ("def f(x):\n    s = set('abc')\n    return [c for c in s]\n", "not_deterministic"),
+        ("def f(x):\n    s = {'a', 'b'}\n    return s.pop()\n", "not_deterministic"),
+        ("def f(x):\n    s = {'a', 'b'}\n    a, b = s\n    return int(a)\n", "run_failed"),
+        ("def f(x):\n    for c in {'a', 'b'}:\n        return int(c == 'a') or 1 // 0\n", "not_deterministic"),
         ("def f(x):\n    return 'a' * 1_000_000\n", "long_output"),
         ("def f(x):\n    return [1] * 500\n", "long_output"),
         ("def f(", "run_failed"),
@@ -74,6 +80,29 @@ def test_runs_that_cannot_be_asked_about_are_dropped(judge, source, reason):
     assert sum(built.dropped.values()) == 1
     if reason != "run_failed":
         assert built.dropped == {reason: 1}
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("def f(x):\n    return sorted({'b', 'a'}) + [str(i) for i in {3, 1}]\n", ["a", "b", "1", "3"]),
+        ("def f(x):\n    s = {'a', 'b'}\n    n = 0\n    for c in s:\n        n += len(c)\n    return n, 'a' in s\n", (2, True)),
+        ("def f(x):\n    a, b = 4, [5, 9]\n    b.pop()\n    return list(map(str, [a, *b]))\n", ["4", "5"]),
+        ("from __future__ import annotations\ndef f(x):\n    s = {'é', 'b'}; t = [c for c in s]\n    return len(t) + 40\n", 42),
+        ("def f(x):\n    return {'b', 'a'} | {'c'}\n", {"a", "b", "c"}),
+    ],
+)
+def test_sets_whose_order_does_not_matter_are_asked_about(judge, source, output):
+    assert build(judge, source).items[0].output == output
+
+
+def test_a_crash_behind_a_set_keeps_its_line(judge):
+    source = "def f(x):\n    s = {'a', 'b'}\n    for c in s:\n        pass\n    return x[9]\n"
+    assert build(judge, source).items[0].exception == ("IndexError", 5)
+
+
+def test_a_program_that_does_not_parse_is_left_as_it_is():
+    assert disturbed("def f(") == ("def f(", 1)
 
 
 def test_a_program_that_returns_nan_is_asked_and_answered(judge):
