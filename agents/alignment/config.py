@@ -32,7 +32,8 @@ class AlignmentConfig:
         samples: answers to one item; by default as many as the episodes on a problem (`group`), which is 1 in PPO.
         floor: alignment starts when this share of the answers to the first items is right; ours, since a policy that is
             never right learns nothing from such prompts. By default 0.1, and 0.0 in mode `official`: the released code has none.
-        recheck: iterations between two looks at the floor.
+        recheck: iterations between two looks at the first items: at the floor, and as the metric `align_frozen`, which does not
+            drift with the policy's own programs.
         repairs: share of the items that ask for a masked line instead (CodeBoost); a kind of task of its own; mode `ours`.
         least_successes: a batch whose alignment answers have fewer successes gives them no advantage, in algorithms
             that whiten advantages; ours (0: never). By default 10, and 0 in mode `official`.

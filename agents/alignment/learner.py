@@ -108,7 +108,7 @@ class MixedLearner(Learner):
         start, start_cpu = time.perf_counter(), time.process_time()
         self.phase = "updating"  # drawing items changes the buffer's state: an iteration is done whole or not at all
         prompts = self.config.episodes // self.config.group
-        items = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else []
+        items, look = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else ([], None)
         collection = self._collect(problems, judge, prompts - len(items))
         self.answered = self._answers([item for item in items for _ in range(self._samples)])
         metrics = self.learn_mixed(collection, self.answered) | self._begun
@@ -118,6 +118,8 @@ class MixedLearner(Learner):
             self.buffer.push(built.items)
             metrics |= {"align_built": len(built.items), "align_buffer": len(self.buffer)}
             metrics |= {f"align_dropped_{reason}": float(count) for reason, count in built.dropped.items()}
+            if look is not None:
+                metrics["align_frozen"] = look
         self.iteration += 1
         self.phase = "between"
         return metrics | {"iteration_s": time.perf_counter() - start, "iteration_cpu_s": time.process_time() - start_cpu}
@@ -173,19 +175,21 @@ class MixedLearner(Learner):
 
     # Alignment prompts
 
-    def _draw(self, count: int) -> list[PredictionItem]:
-        """Return the items of this batch: none until there are enough of them and the policy is right often enough."""
+    def _draw(self, count: int) -> tuple[list[PredictionItem], float | None]:
+        """Return the items of this batch, none until there are enough of them and the policy is right often enough; and the share
+        of the first items that it answers rightly, if this iteration looks at them.
+        """
         assert self.alignment is not None
         assert self.buffer is not None
         items = self.buffer.sample(count)
-        if not items or self._ready:
-            return items
-        if not self.frozen:
+        first = bool(items) and not self.frozen
+        if first:
             self.frozen = items
-        elif self.iteration % self.alignment.recheck:
-            return []
-        self._ready = self.frozen_accuracy() >= self.alignment.least_share
-        return items if self._ready else []
+        look = None
+        if first or (self.frozen and self.iteration % self.alignment.recheck == 0):
+            look = self.frozen_accuracy()
+            self._ready = self._ready or look >= self.alignment.least_share
+        return items if self._ready else [], look
 
     def frozen_accuracy(self) -> float:
         """Return the share of the first items that the policy answers wholly right, sampled; 0.0 before there are any."""

@@ -145,6 +145,10 @@ def _alignment_curves(run: TrainingRun) -> list[Curve]:
     if asked:
         x = [metrics["iteration"] + 1 for metrics in asked]
         series = [Series(label, x, [metrics[name] for metrics in asked]) for name, label in names.items()]
+        looks = [metrics for metrics in run.metrics if "align_frozen" in metrics]
+        if looks:
+            points = [metrics["iteration"] + 1 for metrics in looks]
+            series.append(Series("first items, wholly right", points, [metrics["align_frozen"] for metrics in looks]))
         curves.append(Curve("Predictions of own failed programs", "iteration", "share", series))
     for head in ("outcome", "exception", "line", "type", "bucket"):
         found = [metrics for metrics in run.metrics if f"head_{head}_accuracy" in metrics]

@@ -167,7 +167,7 @@ def without_examples(statement: str) -> str:
 def shows(problem: Problem, test: StdioTest | CallTest) -> bool:
     """Return whether a statement shows what a test gives: its input, and soon behind it its output; white space does not count.
 
-    >>> shows(Problem("p", "f(1, 2) is 3", "call", "f"), CallTest((1, 2), {}, 3))
+    >>> shows(Problem("p", "f(1, 2) is 3", "call", "f", public_tests=(test := CallTest((1, 2), {}, 3),)), test)
     True
     """
     statement = _squeezed(problem.statement)
