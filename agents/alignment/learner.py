@@ -145,8 +145,13 @@ class MixedLearner(Learner):
         table = build_turns([*played, *answered], self.device)
         self._describe(table, played, answered)
         self._token_weight = None
+        kept = 1.0
         if self.masking is not None:
             weights = self.masking.weights([one.notes["masks"] for one in played], self.iteration)
+            kept = float(weights.mean())
+            if self.masking.config.normalise and self.method.mean == "sequence":  # each episode is divided by what it keeps
+                for start, stop in zip(table.token_start[: len(played)], table.token_start[1:], strict=False):
+                    weights[start:stop] *= (stop - start) / weights[start:stop].sum().clamp(min=1.0)
             self._token_weight = torch.cat([weights, torch.ones(table.tokens - len(weights))]).to(self.device)
         if self.auxiliary is not None:
             self.auxiliary.begin([row for one in played for row in one.notes["labels"]])
@@ -170,7 +175,7 @@ class MixedLearner(Learner):
         if self.auxiliary is not None:
             metrics |= self.auxiliary.metrics()
         if self._token_weight is not None:
-            metrics["mask_kept"] = float(self._token_weight[: code.tokens].mean())
+            metrics["mask_kept"] = kept
         return metrics
 
     # Alignment prompts

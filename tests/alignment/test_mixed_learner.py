@@ -224,6 +224,22 @@ def test_a_random_mask_control_keeps_as_many_tokens(judge):
     assert kept[0] == kept[1]
 
 
+def test_a_mean_over_episodes_is_divided_by_the_tokens_that_each_keeps(judge):
+    config = dataclasses.replace(CONFIG, algorithm="grpo", group=2)
+
+    class HalfMasked(Masking):
+        def masks(self, played, chat, judge):
+            found = super().masks(played, chat, judge)
+            return [[[bool(place % 2) for place in range(len(turn))] for turn in turns] for turns in found]
+
+    learner = make(config=config, masking=HalfMasked(MaskConfig()))
+    metrics = learner.step(problems, judge)
+    weights = learner._token_weight
+    assert 0 < metrics["mask_kept"] < 1
+    assert float(weights.sum()) == pytest.approx(len(weights), rel=1e-4)
+    assert int((weights == 0).sum()) == round((1 - metrics["mask_kept"]) * len(weights))
+
+
 def test_the_state_of_alignment_goes_through_a_checkpoint(judge):
     learner, other = aligned(judge), aligned(judge)
     learner.buffer.push(exam("train", 8, seed=5))
