@@ -9,8 +9,8 @@ Reading it runs no code of the sender.
 from __future__ import annotations
 
 from _json import encode_basestring_ascii as _text
+from _json import make_scanner  # type: ignore[import-not-found]  # what `json.decoder` reads with
 from collections.abc import Callable
-from json.decoder import JSONDecoder
 from typing import Any
 
 MAX_DEPTH = 100
@@ -44,14 +44,13 @@ def encode(value: Any, limit: int = 1 << 24, export: Callable[[Any], str] | None
     """
     if type(value) is int and -_SMALL < value < _SMALL:
         return repr(value)
-    if type(value) is tuple and len(value) <= _FEW:
-        try:
-            text = '{"t":[' + ",".join([_SCALARS[type(item)](item) for item in value]) + "]}"
-        except Exception:  # nested, large, or not plain: a type may even refuse to be looked up
-            pass
-        else:
-            if len(text) <= limit:
-                return text
+    try:
+        text = _SHALLOW[type(value)](value)
+    except Exception:  # deep, large, or not plain: a type may even refuse to be looked up
+        pass
+    else:
+        if len(text) <= limit:
+            return text
     parts: list[str] = []
     _Encoder(parts.append, limit, export).write(value, 0)
     text = "".join(parts)
@@ -121,12 +120,12 @@ class _Encoder:
         self._take(closing)
 
 
+_NAMED = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
 def _float(value: float) -> str:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    return repr(value)
+    text = repr(value)
+    return _NAMED.get(text, text)
 
 
 def _short(value: str) -> str:
@@ -135,19 +134,76 @@ def _short(value: str) -> str:
     return _text(value)
 
 
-_SCALARS: dict[type, Callable[[Any], str]] = {
-    int: lambda value: repr(value) if -_SMALL < value < _SMALL else f'{{"i":"{value:x}"}}',
-    str: _short,
-    bool: lambda value: "true" if value else "false",
-    type(None): lambda value: "null",
-    float: _float,
-}
-"""Writers of what a small tuple mostly holds; the general way is three times as slow."""
-_FEW, _SHORT = 16, 1000
+def _integer(value: int) -> str:
+    return repr(value) if -_SMALL < value < _SMALL else f'{{"i":"{value:x}"}}'
+
+
+def _written(writers: dict[type, Callable[[Any], str]], few: int) -> dict[type, Callable[[Any], str]]:
+    """Return writers for what `writers` write, and for lists, tuples and dictionaries of at most `few` of those."""
+
+    def items(value: Any) -> str:
+        if len(value) > few:
+            raise TooLarge
+        return ",".join([writers[type(item)](item) for item in value])
+
+    def a_list(value: Any) -> str:
+        if value and len(value) <= few and set(map(type, value)) == _INTEGERS and min(value) > -_SMALL and max(value) < _SMALL:
+            return repr(value)
+        return f"[{items(value)}]"
+
+    def a_tuple(value: Any) -> str:
+        return f'{{"t":[{items(value)}]}}'
+
+    def a_dictionary(value: Any) -> str:
+        if len(value) > few:
+            raise TooLarge
+        return (
+            '{"d":['
+            + ",".join([f"[{writers[type(key)](key)},{writers[type(item)](item)}]" for key, item in value.items()])
+            + "]}"
+        )
+
+    return {**writers, list: a_list, tuple: a_tuple, dict: a_dictionary}
+
+
+_INTEGERS = {int}
+_MANY, _FEW, _SHORT = 256, 16, 1000
+_SHALLOW = _written(
+    _written(
+        _written(
+            {
+                int: _integer,
+                str: _short,
+                bool: lambda value: "true" if value else "false",
+                type(None): lambda value: "null",
+                float: _float,
+            },
+            _MANY,
+        ),
+        _FEW,
+    ),
+    _FEW,
+)
+"""Writers of what most values are, by type: a scalar, and few containers in each other; the general way takes three times as
+long.
+"""
 
 
 def _no_objects(kind: str, identity: int) -> Any:
     raise NotPlain("an object reference is not plain data")
+
+
+class _Reading:
+    """How the scanner reads: as JSON with `NaN` and infinities."""
+
+    strict = True
+    object_pairs_hook = None
+    parse_float = float
+    parse_int = int
+    parse_constant = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": -float("inf")}.__getitem__
+
+    def __init__(self, object_hook: Callable[[dict[str, Any]], Any]) -> None:
+        self.object_hook = object_hook
 
 
 def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str], Any]:
@@ -177,15 +233,17 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
             return complex(float(body[0]), float(body[1]))
         raise NotPlain(f"unknown tag {tag!r}")
 
-    read = JSONDecoder(object_hook=hook).decode
+    scan = make_scanner(_Reading(hook))
 
     def decode(text: str) -> Any:
         try:
-            value = read(text)
+            value, end = scan(text, 0)
         except NotPlain:
             raise
-        except (ValueError, TypeError, AttributeError, RecursionError, MemoryError) as error:
+        except (ValueError, TypeError, AttributeError, StopIteration, RecursionError, MemoryError) as error:
             raise NotPlain(f"not the text of plain data: {type(error).__name__}") from None
+        if end != len(text):
+            raise NotPlain("not the text of plain data: there is more after it")
         if text.count("[") > MAX_DEPTH and _too_deep(text):
             raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels")
         return value

@@ -32,7 +32,7 @@ class Remote:
         _ask(self, "setattr", name, value)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        value = object.__getattribute__(self, "_peer").ask("call", self, *args, **kwargs)
+        value = object.__getattribute__(self, "_peer").call(self, args, kwargs)
         LAST[:] = [(args, kwargs, value)]
         return value
 
@@ -116,7 +116,7 @@ class Callback:
         self._identity = identity
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self._peer.ask("call", self, *args, **kwargs)
+        return self._peer.call(self, args, kwargs)
 
     def __iter__(self) -> Callback:
         return self

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import batch, calls, child
+from . import batch, calls, child, conversation
 from .board import Board
 from .proxies import Remote
 from .syscalls import libc, socketpair
@@ -114,9 +114,9 @@ def _job(request: int, code: int, count: int) -> child.Job:
 def _converse(request: int, value: int, code: int, job: child.Job) -> None:
     """Answer test code that has asked already, and does not wait for answers."""
     ours, theirs = socketpair()
-    tests = calls.Peer(ours, frozenset(), Remote)
-    for target, *args in ((0, ""), (1, 3, 1), (1, [1, "a"], (2.5, None)), (1, {"a": 1}, True)):
-        tests._send(["ask", "call", Remote(tests, target), args, {}])
+    tests = conversation.Peer(ours, frozenset(), Remote)
+    for args in ([3, 1], [[1, "a"], (2.5, None)], [{"a": 1}, True]):
+        tests._write(f'["call",1,{tests._text(args)}]')
     libc.shutdown(ours, _NO_MORE)
     source = job.request_fd = os.dup(request)  # it may lie where the socket comes to lie
     job.code_fd = code

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import calls, child, proxies
+from . import calls, child, conversation, proxies
 
 PACKAGE = "codeenv_trace"
 """Name under which the tracing package of the judge's side is known here."""
@@ -58,11 +58,11 @@ def run_candidate(job: child.Job, recorder_module: Any, mode: str) -> NoReturn:
     job.last = calls.SOCKET_FD
     child.seal(job)
     namespace = child.fresh_module(job, "solution")
-    calls.SOURCE[0], calls.JOB[0] = text, job
-    for name, operation in calls.OPERATIONS.items():
+    conversation.SOURCE[0], conversation.JOB[0] = text, job
+    for name, operation in conversation.OPERATIONS.items():
         if name != "getattr":
-            calls.OPERATIONS[name] = _watched(recorder, operation, name == "call")
-    peer = calls.Peer(calls.SOCKET_FD, frozenset(calls.OPERATIONS), proxies.Callback)
+            conversation.OPERATIONS[name] = _watched(recorder, operation, name == "call")
+    peer = conversation.Peer(calls.SOCKET_FD, frozenset(conversation.OPERATIONS), proxies.Callback)
     try:
         exec(code, namespace)
         target: Any = calls._Entry(namespace, job.entry)
@@ -70,10 +70,9 @@ def run_candidate(job: child.Job, recorder_module: Any, mode: str) -> NoReturn:
     except BaseException as error:
         recorder.failed(error)
         target = calls._Failed(error)
-        calls.OPERATIONS["call"] = lambda failed, *args: failed(*args)
-    peer.exported[0] = target
+        conversation.OPERATIONS["call"] = lambda failed, *args: failed(*args)
     try:
-        peer.serve()
+        peer.serve(target)
     except BaseException:
         os._exit(1)
     os._exit(0)

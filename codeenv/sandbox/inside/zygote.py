@@ -314,12 +314,12 @@ class Zygote:
         for file in (self.stdin, self.stdout, self.stderr, self.value, self.tester.value):
             empty(file)
         theirs = self.tester.ready(job, memory, output, self._fork)
+        spent = self.tester.cpu_s()
+        self.tester.ask(self.request, prelude, job.tests[index], job.entry)  # now: a child's memory is copied where we write
         started = time.monotonic()
         streams = [self.stdin, self.stdout, self.stderr, self.value, theirs]
         candidate = self._fork(streams, partial(calls.run_candidate, job))
         os.close(theirs)
-        spent = self.tester.cpu_s()
-        self.tester.ask(self.request, prelude, job.tests[index], job.entry)
         reason, code, usage, phase = self._watch_two(self.tester.pid, candidate, job.cpu_s, started, spent)
         value = self.tester.value if phase else self.value  # of a submission that did not compile, its own record counts
         self._append(number, index, job, (reason, code, usage), time.monotonic() - started, value=value)
