@@ -9,6 +9,7 @@ so a value that claims to equal everything equals nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -17,8 +18,10 @@ from typing import Any, NoReturn
 from . import child
 from .conversation import JOB, OPERATIONS, SOURCE, Gone, Peer
 from .proxies import LAST, Callback, Remote
+from .testcode import Compiler
 
 SOCKET_FD = 4
+STARTER_NAME, TESTS_NAME = "starter.py", "tests.py"
 
 
 def run_candidate(job: child.Job) -> NoReturn:
@@ -63,21 +66,20 @@ class _Failed:
         raise self._error
 
 
-def run_tester(job: child.Job, index: int, extra: tuple[Any, ...]) -> NoReturn:
+def run_tester(job: child.Job, index: int, extra: tuple[Any, ...], compiler: Compiler) -> NoReturn:
     """Run trusted test code against the submission in another process, and leave the outcome."""
     prelude, memory, output = extra
     job.memory, job.output, job.cpu_s = memory, output, job.cpu_s * 10
     child.limit(job)
     starter = child.read(job, prelude).decode("utf-8")
     text = child.read(job, job.tests[index]).decode("utf-8")
+    for source, name in ((starter, STARTER_NAME), (text, TESTS_NAME)):
+        with contextlib.suppress(Exception):  # it is said where it is run
+            compiler.compiled(source, name)
+    compiler.let_go()
     job.last = SOCKET_FD
     child.seal(job)
-    child.end(*tested(job, SOCKET_FD, starter, text, compiled))
-
-
-def compiled(text: str, name: str) -> Any:
-    """Compile trusted code."""
-    return compile(text, name, "exec", 0, True)
+    child.end(*tested(job, SOCKET_FD, starter, text, compiler.compiled))
 
 
 def tested(job: child.Job, socket: int, starter: str, text: str, code_of: Callable[[str, str], Any]) -> tuple[str, str]:
@@ -89,7 +91,7 @@ def tested(job: child.Job, socket: int, starter: str, text: str, code_of: Callab
     try:
         entry = Remote(peer, 0)
         try:  # test code gets the helpers and imports of the statement's code, as far as that runs by itself
-            exec(code_of(starter, "starter.py"), namespace)
+            exec(code_of(starter, STARTER_NAME), namespace)
         except Exception:
             pass
         candidate = peer.answer("call", (), {})  # it answers that by itself
@@ -98,7 +100,7 @@ def tested(job: child.Job, socket: int, starter: str, text: str, code_of: Callab
         namespace[root] = candidate if root == job.entry else entry(root)
         sys.modules["solution"] = _Solution(entry)  # type: ignore[assignment]
         LAST.clear()  # what was asked for so far were names
-        exec(code_of(text, "tests.py"), namespace)
+        exec(code_of(text, TESTS_NAME), namespace)
         _run_collected(namespace, candidate)
     except BaseException as error:
         return _failure(error, text)
@@ -148,7 +150,7 @@ def _failure(error: BaseException, text: str) -> tuple[str, str]:
     where = ""
     step = error.__traceback__
     while step is not None:
-        if step.tb_frame.f_code.co_filename == "tests.py":
+        if step.tb_frame.f_code.co_filename == TESTS_NAME:
             lines = text.split("\n")
             number = step.tb_lineno
             where = lines[number - 1].strip()[:500] if 0 < number <= len(lines) else ""

@@ -7,10 +7,13 @@ counts the waiting in `/proc/PID/schedstat`, which the worker cannot reach from 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import struct
 
-__all__ = ["PLACE", "Patience", "Waiting", "answer", "waiting"]
+from .syscalls import libc
+
+__all__ = ["PLACE", "Patience", "Waiting", "answer", "load", "waiting"]
 
 SLACK_S = 1.25
 """Seconds of its own that a program may have beyond its limit: starting, ending, and the clocks' disagreement."""
@@ -21,6 +24,14 @@ _ASK = struct.Struct("<i")
 _TOLD = struct.Struct("<d")
 _TASKS = 256
 _found: dict[int, list[int]] = {}
+
+
+def load() -> float:
+    """Return the machine's load average of the last minute."""
+    return _SYSTEM[1] / 65536 if libc.sysinfo(_SYSTEM) == 0 else 1.0
+
+
+_SYSTEM = (ctypes.c_ulong * 32)()
 
 
 def waiting() -> Waiting:

@@ -13,7 +13,6 @@ import _thread
 import atexit
 import builtins
 import gc
-import opcode
 import os
 import resource
 import select
@@ -26,25 +25,16 @@ from typing import Any, NoReturn
 
 from . import calls, child, files
 from .syscalls import socketpair
+from .testcode import LOUD, Compiler
 
 USES = 32
 """Submissions that one tester serves, and connections that are made for it beforehand."""
 _GROWTH_KB = 64 << 10
-_TEXT = 5
+_TEXT, _INDEX, _STORE = 5, 6, 7
 _CONTROL = calls.SOCKET_FD
 _LENGTH = struct.Struct("<I")
 _PLAIN = "PAEG"
 """Outcomes after which a tester may serve again: passed, a failed assertion, an error of the submission, its end."""
-_REMEMBERED = 1 << 16
-_STORES = frozenset(opcode.opmap[name] for name in ("STORE_ATTR", "DELETE_ATTR"))
-_NAMES = """
-setattr delattr __dict__ __setattr__ __delattr__ vars globals locals exec eval compile __import__ __builtins__ __del__
-importlib modules builtins sys os signal threading _thread gc atexit warnings resource environ open io ctypes socket
-subprocess multiprocessing asyncio concurrent contextvars faulthandler locale logging unittest mock patch decimal time
-weakref inspect seed setstate cache lru_cache
-"""
-_LOUD = frozenset(_NAMES.split())
-"""Names in test code after which everything is looked at. What code does not name and does not set, it leaves as it is."""
 _TABLES = ("posix", "socket", "errno", "inside")
 """Modules of the interpreter's own that are not looked at, as those with an underscore: nothing that a test would replace."""
 _LIMITS = tuple(getattr(resource, f"RLIMIT_{name}") for name in ("AS", "CPU", "FSIZE", "NOFILE", "STACK", "DATA", "CORE"))
@@ -56,9 +46,10 @@ class Tester:
     def __init__(self) -> None:
         self.pid = 0
         self.control = -1
-        self.value, self._nothing, self._printed, self._text = (
-            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("tested", "nothing", "printed", "text")
+        self.value, self._nothing, self._printed, self._text, self._index, self._store = (
+            os.memfd_create(name, os.MFD_CLOEXEC) for name in ("tested", "nothing", "printed", "text", "index", "store")
         )
+        self.compiler = Compiler(self._index, self._store)
         self._ends: list[int] = []
         self._made_for: tuple[Any, ...] = ()
 
@@ -73,7 +64,7 @@ class Tester:
             keep = [pair[1] for pair in pairs]
             limits = child.Job((0, 0), "", 10 * job.cpu_s * USES, memory, output)
             limits.filter = job.filter
-            streams = [self._nothing, self._printed, self._printed, self.value, theirs, self._text]
+            streams = [self._nothing, self._printed, self._printed, self.value, theirs, self._text, self._index, self._store]
             self.pid = fork(streams, lambda: _serve(limits, keep))
             self.control = ours
             self._ends = [pair[0] for pair in reversed(pairs)]
@@ -132,13 +123,13 @@ def _serve(limits: child.Job, connections: list[int]) -> NoReturn:
         os.setpgid(0, 0)  # so that the worker can tell it from what a submission might leave behind
     child.limit(limits)
     limits.last = max(connections)
-    open_files = [_TEXT, *sorted(connections)]
+    open_files = [_STORE, *sorted(connections)]
     for place, file in enumerate(open_files[1:]):
         os.closerange(open_files[place] + 1, file)
     child.seal(limits)
     random = sys.modules.get("random")
     start = random.getstate() if random is not None else None
-    compiler = _Compiler()
+    compiler = Compiler(_INDEX, _STORE)
     state = _State()
     gc.collect()
     gc.freeze()
@@ -146,15 +137,16 @@ def _serve(limits: child.Job, connections: list[int]) -> NoReturn:
         entry, starter, test = _question()
         text = os.pread(_TEXT, starter + test, 0)
         job = child.Job((0, 0), entry, 0.0, 0, 0)
-        compiler.loud = False
+        compiler.flags = 0
         texts = text[:starter].decode("utf-8"), text[starter:].decode("utf-8")
         letter, words = calls.tested(job, connection, *texts, compiler.compiled)
         for name in ("tests", "solution"):
             sys.modules.pop(name, None)
         child.record(letter, words)
         job.module = None
-        same = letter in _PLAIN and _emptied(compiler.loud) and state.same(compiler.loud)
-        if same and random is not None:
+        loud = bool(compiler.flags & LOUD)
+        same = letter in _PLAIN and _emptied(loud) and state.same(loud)
+        if same and random is not None and compiler.flags:
             random.setstate(start)
         os.write(_CONTROL, b"K" if same else b"E")
         if not same:
@@ -173,32 +165,6 @@ def _question() -> tuple[str, int, int]:
         if len(data) == _LENGTH.size:
             wanted += _LENGTH.unpack(data)[0]
     return loads(data[_LENGTH.size :])  # type: ignore[no-any-return]
-
-
-class _Compiler:
-    """Compiles test code, of which many submissions have the same, and says whether any of it is loud."""
-
-    def __init__(self) -> None:
-        self.loud = False
-        self._known: dict[str, tuple[Any, bool]] = {}
-
-    def compiled(self, text: str, name: str) -> Any:
-        found = self._known.get(text)
-        if found is None:
-            code = calls.compiled(text, name)
-            found = code, _loud(code)
-            if len(text) < _REMEMBERED:
-                self._known[text] = found
-        code, loud = found
-        self.loud |= loud
-        return code
-
-
-def _loud(code: Any) -> bool:
-    """Say whether code sets attributes, or names what may change more than its own variables."""
-    if not _STORES.isdisjoint(code.co_code[::2]) or not _LOUD.isdisjoint(code.co_names):
-        return True
-    return any(_loud(inner) for inner in code.co_consts if type(inner) is type(code))
 
 
 def _emptied(loud: bool) -> bool:

@@ -232,7 +232,7 @@ class Zygote:
         clock = (~pid << 3) | 2
         idle = used = base = 0.0
         progress = 0
-        crowd = _load()
+        crowd = runqueue.load()
         unknown = (10 * cpu_s + 10) * max(1.0, crowd / 10)
         patience = runqueue.Patience(self.waiting, pid, cpu_s, before, unknown)
         while True:
@@ -340,7 +340,8 @@ class Zygote:
         candidate = self._fork([self.stdin, self.stdout, self.stderr, self.other, theirs], answer)
         os.close(theirs)
         tester = self._fork(
-            [self.stdin, self.stdout, self.stderr, self.value, ours], partial(calls.run_tester, job, index, extra)
+            [self.stdin, self.stdout, self.stderr, self.value, ours],
+            partial(calls.run_tester, job, index, extra, self.tester.compiler),
         )
         os.close(ours)
         reason, code, usage, phase = self._watch_two(tester, candidate, job.cpu_s, started)
@@ -391,7 +392,7 @@ class Zygote:
                 os._exit(0)
             now = time.monotonic()
             if patience is None:
-                crowd = _load()
+                crowd = runqueue.load()
                 unknown = (10 * cpu_s + 10) * max(1.0, crowd / 10)
                 patience = runqueue.Patience(self.waiting, candidate, cpu_s, before, unknown)
             computed_now = 0.0
@@ -444,11 +445,3 @@ def _ended(status: int, usage: Any, cpu_s: float, batched: bool) -> _Ended:
         return (CPU_LIMIT if number == signal.SIGXCPU else SIGNALLED), number, usage
     over = usage.ru_utime + usage.ru_stime > cpu_s and not batched
     return (CPU_LIMIT if over else EXITED), os.WEXITSTATUS(status), usage
-
-
-def _load() -> float:
-    """Return the machine's load average of the last minute."""
-    return _SYSTEM[1] / 65536 if libc.sysinfo(_SYSTEM) == 0 else 1.0
-
-
-_SYSTEM = (ctypes.c_ulong * 32)()
