@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from codeenv.judge import Judge, JudgeRequest, Report, Verdict
 from codeenv.problems.problem import CodeTest, Limits, Problem
 from codeenv.sandbox import levels
+from codeenv.sandbox.inside import testcode
 
 LIMITS = Limits(time_limit_s=0.5, memory_mb=256, output_kb=256)
 RIGHT = "def f(x): return x + 1"
@@ -191,3 +194,29 @@ def test_an_object_that_test_code_keeps_cannot_speak_to_the_next_submission(judg
     reports = judged(judge, (keep, RIGHT), (use, RIGHT), ("", RIGHT), ("", WRONG))
     assert not reports[1].accepted or "left" not in (reports[1].results[0].error or "")
     assert [report.verdict for report in reports[2:]] == [Verdict.ACCEPTED, Verdict.WRONG_ANSWER]
+
+
+def test_compiled_test_code_is_found_by_its_whole_text_and_begins_anew_when_the_file_is_full(tmp_path: Path) -> None:
+    files = [os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("index", "store")]
+
+    def value(text: str, name: str = "tests.py") -> object:
+        names: dict[str, object] = {}
+        exec(testcode.Compiler(*files).compiled(text, name), names)
+        return names["x"]
+
+    assert [value(f"x = {number}") for number in (1, 2, 1, 2)] == [1, 2, 1, 2]
+    size = os.fstat(files[1]).st_size
+    assert value("x = 1") == 1
+    assert os.fstat(files[1]).st_size == size  # found, not compiled again
+    assert value("x = __file__ if 0 else 1", "starter.py") == 1
+    loud = testcode.Compiler(*files)
+    assert [(loud.compiled(text, "tests.py"), loud.loud)[1] for text in ("x = 1", "import os\nx = 1")] == [False, True]
+    again = testcode.Compiler(*files)
+    again.compiled("import os\nx = 1", "tests.py")
+    assert again.loud  # what it may do is known of code that was found, too
+    os.ftruncate(files[1], os.fstat(files[1]).st_size - 5)  # the end of a process that wrote
+    assert value("import os\nx = 1") == 1
+    for number in range(12):
+        assert value(f"x = {number}\n# {'y' * 1_000_000}") == number
+    assert os.fstat(files[1]).st_size < 9 << 20
+    assert value("x = 1") == 1

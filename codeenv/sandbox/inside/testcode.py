@@ -13,13 +13,10 @@ import struct
 from marshal import dumps, loads
 from typing import Any
 
-__all__ = ["LOUD", "RANDOM", "Compiler"]
-
-LOUD, RANDOM = 1, 2
-"""What code may do: change more than its own variables, and draw random numbers."""
+__all__ = ["Compiler"]
 
 _PLACE = struct.Struct("<qQIIB7x")
-"""A place of the index: hash of the text, offset in the other file, bytes of the text and of its code, what it may do."""
+"""A place of the index: hash of the text, offset in the other file, bytes of the text and of its code, whether it is loud."""
 _MOST = 8 << 20
 """Bytes of the file after which it begins anew; below the limit on output of any process of test code."""
 _REMEMBERED = 1 << 16
@@ -35,13 +32,15 @@ _LOUD = frozenset(_NAMES.split())
 
 
 class Compiler:
-    """Compiles test code, or finds it compiled. `flags` gathers what the code since its last reset may do."""
+    """Compiles test code, or finds it compiled; `loud` says whether any of it since the last reset may change more than its
+    own variables.
+    """
 
     def __init__(self, index: int, store: int) -> None:
-        self.flags = 0
+        self.loud = False
         self._index = index
         self._store = store
-        self._known: dict[tuple[str, str], tuple[Any, int]] = {}
+        self._known: dict[tuple[str, str], tuple[Any, bool]] = {}
 
     def compiled(self, text: str, name: str) -> Any:
         """Return the code of a text; `name` is the file that its tracebacks say."""
@@ -51,32 +50,32 @@ class Compiler:
             found = self._found(key) or self._made(key, text, name)
             if len(text) < _REMEMBERED:
                 self._known[text, name] = found
-        self.flags |= found[1]
+        self.loud |= found[1]
         return found[0]
 
     def let_go(self) -> None:
         """Use the files no more: what was compiled or found so far stays known."""
         self._index = self._store = -1
 
-    def _found(self, key: bytes) -> tuple[Any, int] | None:
+    def _found(self, key: bytes) -> tuple[Any, bool] | None:
         if self._index < 0:
             return None
-        index = os.pread(self._index, _MOST, 0)
+        index = os.pread(self._index, os.lseek(self._index, 0, os.SEEK_END), 0)
         wanted, position = struct.pack("<q", hash(key)), -1
         while (position := index.find(wanted, position + 1)) >= 0:
             if position % _PLACE.size or position + _PLACE.size > len(index):
                 continue
-            _, offset, length, size, flags = _PLACE.unpack_from(index, position)
+            _, offset, length, size, loud = _PLACE.unpack_from(index, position)
             data = os.pread(self._store, length + size, offset)
             if len(data) == length + size and data.startswith(key) and length == len(key):
-                return loads(memoryview(data)[length:]), flags
+                return loads(memoryview(data)[length:]), bool(loud)
         return None
 
-    def _made(self, key: bytes, text: str, name: str) -> tuple[Any, int]:
+    def _made(self, key: bytes, text: str, name: str) -> tuple[Any, bool]:
         code = compile(text, name, "exec", 0, True)
-        flags = _flags(code)
+        loud = _loud(code)
         if self._index < 0:
-            return code, flags
+            return code, loud
         data = key + dumps(code)
         offset, places = (os.lseek(file, 0, os.SEEK_END) for file in (self._store, self._index))
         if offset + len(data) > _MOST:
@@ -85,17 +84,13 @@ class Compiler:
             offset = places = 0
         if len(data) <= _MOST:
             os.pwrite(self._store, data, offset)
-            place = _PLACE.pack(hash(key), offset, len(key), len(data) - len(key), flags)
+            place = _PLACE.pack(hash(key), offset, len(key), len(data) - len(key), loud)
             os.pwrite(self._index, place, places - places % _PLACE.size)
-        return code, flags
+        return code, loud
 
 
-def _flags(code: Any) -> int:
-    """Say whether code sets attributes, or names what may change more than its own variables; and whether it names `random`."""
-    flags = RANDOM if "random" in code.co_names else 0
+def _loud(code: Any) -> bool:
+    """Say whether code sets attributes, or names what may change more than its own variables."""
     if not _STORES.isdisjoint(code.co_code[::2]) or not _LOUD.isdisjoint(code.co_names):
-        flags |= LOUD
-    for inner in code.co_consts:
-        if type(inner) is type(code):
-            flags |= _flags(inner)
-    return flags
+        return True
+    return any(_loud(inner) for inner in code.co_consts if type(inner) is type(code))

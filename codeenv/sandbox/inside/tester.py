@@ -25,9 +25,9 @@ from typing import Any, NoReturn
 
 from . import calls, child, files
 from .syscalls import socketpair
-from .testcode import LOUD, Compiler
+from .testcode import Compiler
 
-USES = 32
+USES = 44
 """Submissions that one tester serves, and connections that are made for it beforehand."""
 _GROWTH_KB = 64 << 10
 _TEXT, _INDEX, _STORE = 5, 6, 7
@@ -131,22 +131,28 @@ def _serve(limits: child.Job, connections: list[int]) -> NoReturn:
     start = random.getstate() if random is not None else None
     compiler = Compiler(_INDEX, _STORE)
     state = _State()
+
+    def code_of(text: str, name: str) -> Any:
+        code = compiler.compiled(text, name)
+        if compiler.loud:
+            state.remember()
+        return code
+
     gc.collect()
     gc.freeze()
     for connection in connections:
         entry, starter, test = _question()
         text = os.pread(_TEXT, starter + test, 0)
         job = child.Job((0, 0), entry, 0.0, 0, 0)
-        compiler.flags = 0
+        compiler.loud = False
         texts = text[:starter].decode("utf-8"), text[starter:].decode("utf-8")
-        letter, words = calls.tested(job, connection, *texts, compiler.compiled)
+        letter, words = calls.tested(job, connection, *texts, code_of)
         for name in ("tests", "solution"):
             sys.modules.pop(name, None)
         child.record(letter, words)
         job.module = None
-        loud = bool(compiler.flags & LOUD)
-        same = letter in _PLAIN and _emptied(loud) and state.same(loud)
-        if same and random is not None and compiler.flags:
+        same = letter in _PLAIN and _emptied(compiler.loud) and state.same(compiler.loud)
+        if same and random is not None:
             random.setstate(start)
         os.write(_CONTROL, b"K" if same else b"E")
         if not same:
@@ -183,18 +189,28 @@ def _emptied(loud: bool) -> bool:
 
 
 class _State:
-    """What test code may change in its process, as it was before the first test."""
+    """What test code may change in its process, as it was before the first test.
+
+    Most of it is noted before the first loud code runs, and not sooner: each object that is noted is a page of memory to copy.
+    """
 
     def __init__(self) -> None:
         self._modules = dict(sys.modules)
+        self._namespaces: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        self._settings: tuple[Any, ...] = ()
+        self._short = _thread._count(), sys.getrecursionlimit()
+        self._peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def remember(self) -> None:
+        """Note what loud code may change, if that has not been done."""
+        if self._settings:
+            return
         self._namespaces = [
             (vars(module), dict(vars(module)))
             for name, module in self._modules.items()
             if name.isidentifier() and name[0] != "_" and name not in _TABLES
         ]
         self._settings = _settings()
-        self._short = _thread._count(), sys.getrecursionlimit()
-        self._peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def same(self, loud: bool) -> bool:
         """Say whether this process is as it was; all of it is looked at only if the test was loud."""
