@@ -145,6 +145,9 @@ def _tested_worker(start: Callable[[], WorkerLike], level: str, key: tuple[Any, 
                 through = attacks.succeeded(lambda unit: worker.run([unit])[0][0])
             except (WorkerLost, IndexError):
                 through = ["the self-test ended the worker"]
+            except OSError as error:
+                worker.close()
+                raise SandboxError(f"sandbox {level!r} cannot be tested here: {error.strerror}; make /tmp writable") from None
             if through:
                 worker.close()
                 raise SandboxError(f"sandbox {level!r} does not hold here: {', '.join(through)}; {REMEDIES[level]}")

@@ -140,7 +140,10 @@ async def run_code(request: Request, body: RunRequest) -> RunResponse:
     limits = Limits(body.run_timeout, min(memory, most.max_memory_mb), most.max_output_kb)
     test = StdioTest(body.stdin or "", "")
     problem = Problem("run_code", "", "stdio", public_tests=(test,), limits=limits, language=language)
-    report = (await service.judge_many(request, [JudgeRequest(problem, body.code)]))[0]
+    try:
+        report = (await service.judge_many(request, [JudgeRequest(problem, body.code)]))[0]
+    except JudgeLostError as error:
+        return RunResponse(status=RunStatus.SANDBOX_ERROR, message=str(error))
     request.state.facts.update(verdict=report.verdict.value)
     if report.verdict is Verdict.JUDGE_ERROR:
         return RunResponse(status=RunStatus.SANDBOX_ERROR, message=report.error)

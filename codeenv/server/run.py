@@ -44,7 +44,7 @@ def serve(settings: ServerSettings) -> int:
     """Serve until a stop signal; return the exit status.
 
     Raises:
-        CodeenvError: the address cannot be had.
+        CodeenvError: the address or the sandbox cannot be had.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
@@ -62,6 +62,12 @@ def serve(settings: ServerSettings) -> int:
         raise CodeenvError(
             f"cannot listen on {host}:{settings.port} ({error.strerror}); choose another --port or --host"
         ) from None
+    try:
+        app.state.service.try_out()
+    except BaseException:
+        listener.close()
+        app.state.service.close()
+        raise
     with listener:
         port = listener.getsockname()[1]
         config = uvicorn.Config(

@@ -14,7 +14,9 @@ from codeenv.env import resolve_problems
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest
 from codeenv.judge.verdict import Report
-from codeenv.problems import Problem
+from codeenv.problems import Problem, StdioTest
+from codeenv.sandbox.toolchains import missing
+from codeenv.sandbox.units import SandboxError
 from codeenv.server.admission import Admission, HungUpError
 from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import Metrics
@@ -81,6 +83,16 @@ class Service:
         self.admission = Admission(settings.workers, settings.queue)
         self.metrics = Metrics(self.judge, self.admission)
 
+    def try_out(self) -> None:
+        """Judge a program, so that a sandbox that cannot be had here is found before the first client comes.
+
+        Raises:
+            CodeenvError: the judge does not work here.
+        """
+        report = self.judge.judge(Problem("serve/one", "", "stdio", public_tests=(StdioTest("", "1\n"),)), "print(1)")
+        if not report.accepted:
+            raise CodeenvError(f"the judge does not work here: {report.error or report.verdict.value}; see codeenv doctor")
+
     def problem(self, problem_id: str) -> Problem:
         """Return a problem of the service's sets.
 
@@ -105,13 +117,23 @@ class Service:
             for start in range(0, len(work), step):
                 if gone.is_set():
                     raise HungUpError(len(work) - start)
-                found += self.judge.judge_many(work[start : start + step])
+                try:
+                    found += self.judge.judge_many(work[start : start + step])
+                except SandboxError as error:
+                    if self._cannot_be_had(work):
+                        raise
+                    raise JudgeLostError(str(error)) from None
             return found
 
         reports = await self.admission.run(request, judged, len(work))
         for report in reports:
             self.metrics.verdicts.labels(report.verdict.value).inc()
         return reports
+
+    def _cannot_be_had(self, work: Sequence[JudgeRequest]) -> bool:
+        """Return whether some submissions are in a language that is not run here, so that no later try can succeed."""
+        languages = {one.problem.language for one in work} - {"python"}
+        return any(self.judge.isolation_level != "namespaces" or missing(language) for language in languages)
 
     @property
     def retry_after_s(self) -> int:
