@@ -142,8 +142,8 @@ async def run_code(request: Request, body: RunRequest) -> RunResponse:
     problem = Problem("run_code", "", "stdio", public_tests=(test,), limits=limits, language=language)
     try:
         report = (await service.judge_many(request, [JudgeRequest(problem, body.code)]))[0]
-    except JudgeLostError as error:
-        return RunResponse(status=RunStatus.SANDBOX_ERROR, message=str(error))
+    except JudgeLostError as lost:
+        return RunResponse(status=RunStatus.SANDBOX_ERROR, message=str(lost))
     request.state.facts.update(verdict=report.verdict.value)
     if report.verdict is Verdict.JUDGE_ERROR:
         return RunResponse(status=RunStatus.SANDBOX_ERROR, message=report.error)
