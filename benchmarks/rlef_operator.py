@@ -1,13 +1,13 @@
 """The operator rung of the miniature: what a policy must bring along so that RLEF can learn to invert arithmetic.
 
-    python benchmarks/rlef_operator.py --out runs/operator                # three seeds, default and recipe
+    python benchmarks/rlef_operator.py --out runs/operator                # three seeds, four arms
     python benchmarks/rlef_operator.py --out runs/operator --report       # the tables of what is there
 
 Feedback says `f([3,1]) gave ('kg',4) not ('kg',2)`; a hidden operator has to be worked out from two digits, the wanted number and
-the offset. The warm start of `recipe` has documents in which a program follows from an example of what it does; no document of
-either arm shows the use of feedback. A fifth of the digit pairs is in no training problem's public tests and in no example: a
-repair that works on them is computed, one that works on the others alone is looked up. Warm starts, learners and scores are
-files; a run that is cut goes on.
+the offset. The arms cross two things that a warm start may show: a line of working before the program (what each operator gives,
+see `operator_documents.py`), and programs that follow from an example of what they do. No document of any arm shows the use of
+feedback. A fifth of the digit pairs is in no document and in no training problem's public tests: a repair that works on them is
+computed, one that works on the others alone is looked up. Warm starts, learners and scores are files; a run that is cut goes on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import dataclasses
 import itertools
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,78 +24,33 @@ from typing import Any
 
 import numpy as np
 import torch
+from operator_documents import HELD_OUT, Documents, Mixture, WorkingFormat, call, pair_from, values_of
 from rlef_report import interval
 
-from codeenv.agents.lm.chat_format import PlainFormat
+from codeenv.agents.lm.generation import TurnSampler
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from codeenv.agents.rlef.collect import Played
 from codeenv.agents.rlef.config import MINI
 from codeenv.agents.rlef.mini_run import play_arm
-from codeenv.agents.rlef.miniature import MiniDocuments, build_tokenizer, env_config
+from codeenv.agents.rlef.miniature import build_tokenizer, env_config
 from codeenv.agents.rlef.sft import SFTConfig, train_supervised
 from codeenv.agents.rlef.trainer import Learner
 from codeenv.feedback import compact
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.problems import Problem
 from codeenv.problems.procedural import mini
+from codeenv.problems.procedural.mini import OPERATORS
 
-ARMS = ("default", "recipe")
-HELD_OUT = frozenset(int(code) for code in np.random.default_rng(5).permutation(100)[:20])
-"""The digit pairs (10 a + b) that training shows no example of."""
-
-
-class Examples:
-    """Documents of which a share asks for programs by example: a statement, then pairs of an example and a program that gives it.
-
-    Args:
-        chat: the tokens' format.
-        seed: decides every document.
-        share: of the documents with examples; the others are those of `MiniDocuments`.
-        runs: examples of each.
-    """
-
-    def __init__(self, chat: PlainFormat, seed: int, share: float = 0.7, runs: int = 4) -> None:
-        self._plain = MiniDocuments(chat, seed)
-        self._chat = chat
-        self._share = share
-        self._runs = runs
-        self._generator = np.random.default_rng([seed, 9])
-        self._calls = 0
-        self._seed = seed
-
-    def __call__(self, count: int) -> list[TokenConversation]:
-        """Return `count` new conversations; loss belongs on the tokens marked as sampled."""
-        shown = int(count * self._share)
-        tasks = mini.sample_tasks("train", shown, seed=self._seed * 100_003 + 50_000 + self._calls)
-        self._calls += 1
-        return [*self._plain(count - shown), *(self._document(task) for task in tasks)]
-
-    def _document(self, task: mini.MiniTask) -> TokenConversation:
-        conversation = TokenConversation()
-        fitting = [one for one in mini.candidates(task.program, task.mask) if mini.program_split(one) == "train"]
-        for run in range(self._runs):
-            program = fitting[int(self._generator.integers(len(fitting)))]
-            example = f" f({call(program, *self._pair())}"
-            text = (task.statement if run == 0 else "") + example
-            ids = self._chat.follow_up(text, stopped=True) if run else self._chat.opening(text)
-            conversation.add_environment(ids)
-            answer = self._chat.response(program.source)
-            conversation.add_response(answer, [0.0] * len(answer), "stop")
-        return conversation
-
-    def _pair(self) -> tuple[int, int]:
-        while True:
-            code = int(self._generator.integers(100))
-            if code not in HELD_OUT:
-                return divmod(code, 10)
-
-
-def call(program: mini.Program, a: int, b: int) -> str:
-    """Return the arguments of a call and what the program gives, as in `[3,1]) not ('kg',4)`."""
-    arguments = ",".join(repr(value).replace(" ", "") for value in mini.argument_of(program.form, a, b))
-    return f"{arguments}) not {program.answer(a, b)!r}".replace(", ", ",")
+ARMS = {
+    "plain": Mixture(working=False, examples=0.0),
+    "examples": Mixture(working=False, examples=0.35),
+    "working": Mixture(working=True, examples=0.0),
+    "both": Mixture(working=True, examples=0.25, tables=0.4, dialogues=0.2),
+}
+_WORKING = re.compile("#" + "".join(rf"([+-]\d+){re.escape(name)}" for name in OPERATORS) + ":")
+RLEF = dataclasses.replace(MINI, max_response_tokens=32, max_context_tokens=160)
 
 
 def train_problems(number: int, count: int) -> list[Problem]:
@@ -107,6 +63,36 @@ def train_problems(number: int, count: int) -> list[Problem]:
         if len(found) >= count:
             return found[:count]
     raise AssertionError
+
+
+def by_example(policy: Any, chat: WorkingFormat, mixture: Mixture, seed: int, count: int = 300) -> dict[str, list[int]]:
+    """Ask for held-out programs by one example, and count what is right, on digits that training shows and on the others.
+
+    `fits`: the operator agrees with the example; `values`: what the line of working says that the operators give.
+    """
+    generator, counts = np.random.default_rng([seed, 11]), {}
+    for name, held_out in (("seen", False), ("held out", True)):
+        tasks = [task for task in mini.sample_tasks("report", 8 * count, seed=4_000_000 + seed) if task.mask in ("O", "OF", "TO")]
+        tasks, pairs = tasks[:count], [pair_from(generator, held_out) for _ in range(count)]
+        asked = []
+        for task, pair in zip(tasks, pairs, strict=True):
+            conversation = TokenConversation()
+            conversation.add_environment(chat.opening(f"{task.statement} f({call(task.program, *pair)}"))
+            asked.append(conversation)
+        sampler = TurnSampler(policy, asked, chat.stop_ids, RLEF.sampling(), torch.Generator().manual_seed(seed))
+        sampler.respond(range(count))
+        sources = {program.source: program for program in mini.all_programs()}
+        fits, values = [], []
+        for task, pair, conversation in zip(tasks, pairs, asked, strict=True):
+            program = sources.get(chat.text(conversation.response(0)))
+            truth = values_of(*pair)
+            fits.append(program is not None and truth[program.operator] == truth[task.program.operator])
+            if mixture.working:
+                written = _WORKING.match(chat.tokenizer.decode(conversation.response(0)))
+                said = [int(number) for number in written.groups()] if written else [None] * len(truth)
+                values += [one == other for one, other in zip(said, truth, strict=True)]
+        counts |= {f"fits {name}": [sum(fits), len(fits)], f"values {name}": [sum(values), len(values)]}
+    return counts
 
 
 def repairs(played: Sequence[Played]) -> dict[str, list[int]]:
@@ -131,12 +117,37 @@ def repairs(played: Sequence[Played]) -> dict[str, list[int]]:
                 names = [slot]
                 if slot == "O" and wrong == ["O"]:
                     names.append("O held out" if 10 * a + b in HELD_OUT else "O seen")
-                    names.append("O a or b" if mini.OPERATORS[task.program.operator] in ("a", "b") else "O computed")
+                    names.append("O a or b" if OPERATORS[task.program.operator] in ("a", "b") else "O computed")
                 for name in names:
                     chances = counts.setdefault(name, [0, 0])
                     chances[0] += second[place] == task.program[place]
                     chances[1] += 1
     return counts
+
+
+def warm_start(arm: str, seed: int, folder: Path, options: argparse.Namespace) -> tuple[Any, WorkingFormat, float]:
+    """Return the policy with which RLEF begins, its format, and the CPU seconds that it took."""
+    chat = WorkingFormat(build_tokenizer())
+    policy = build_mini_policy(chat.tokenizer, MiniShape(context=160, spread=options.spread), seed)
+    if (folder / "start.pt").exists():
+        kept = torch.load(folder / "start.pt", weights_only=True)
+        policy.load_state_dict(kept["policy"])
+        return policy, chat, kept["cpu_s"]
+    steps = options.sft_steps
+    config = SFTConfig(steps=steps, batch=options.batch, learning_rate=options.rate, warmup=min(50, steps))
+    start = time.process_time()
+
+    def show(step: int, loss: float) -> None:
+        if options.probe and step % 100 == 0:
+            found = by_example(policy, chat, ARMS[arm], seed, 150)
+            shares = {name: round(done / max(1, of), 3) for name, (done, of) in found.items()}
+            print(f"{arm} {seed}: step {step}, loss {loss:.3f}, {time.process_time() - start:.0f} CPU s, {shares}", flush=True)
+            policy.train()
+
+    train_supervised(policy, Documents(chat, seed, ARMS[arm]), config, seed, show)
+    spent = time.process_time() - start
+    torch.save({"policy": policy.state_dict(), "cpu_s": spent}, folder / "start.pt")
+    return policy, chat, spent
 
 
 def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
@@ -145,25 +156,14 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
     if (folder / "result.json").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    chat, start = PlainFormat(build_tokenizer()), time.process_time()
-    shape = MiniShape(context=160, spread=0.1 if arm == "recipe" else 0.02)
-    policy = build_mini_policy(chat.tokenizer, shape, seed)
-    if (folder / "start.pt").exists():
-        policy.load_state_dict(torch.load(folder / "start.pt", weights_only=True))
-    elif arm == "default":
-        train_supervised(policy, MiniDocuments(chat, seed), SFTConfig(steps=400), seed)
-    else:
-        steps = options.sft_steps
-        train_supervised(policy, Examples(chat, seed), SFTConfig(steps=steps, batch=48, warmup=min(50, steps)), seed)
-    torch.save(policy.state_dict(), folder / "start.pt")
+    policy, chat, cpu_s = warm_start(arm, seed, folder, options)
+    spent = {"cpu_s": cpu_s}
     critic = build_mini_critic(chat.tokenizer, MiniShape(hidden=32, feed_forward=88, layers=2, heads=2), seed + 1)
-    result: dict[str, Any] = {"arm": arm, "seed": seed, "before": score(policy, chat, judge, seed, options.episodes)}
-    config = dataclasses.replace(MINI, iterations=options.iterations)
+    result: dict[str, Any] = {"arm": arm, "seed": seed, "before": score(policy, chat, judge, arm, seed, options.episodes)}
+    config = dataclasses.replace(RLEF, iterations=options.iterations)
     learner = Learner(policy, critic, chat, env_config(compact), config, seed)
-    spent = {"cpu_s": 0.0}
     if newest := latest_checkpoint(folder):
         spent = load_checkpoint(learner, newest)
-    spent["cpu_s"] += time.process_time() - start
     while learner.iteration < options.iterations:
         start = time.process_time()
         metrics = learner.step(lambda number, count: train_problems(seed * 1_000_003 + number, count), judge)
@@ -174,22 +174,23 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
                 f"{arm} {seed}: iteration {learner.iteration}, solved {metrics['solve_rate']:.3f}, {spent['cpu_s']:.0f} CPU s",
                 flush=True,
             )
-    result |= {"after": score(policy, chat, judge, seed, options.episodes), "cpu_s": spent["cpu_s"]}
+    result |= {"after": score(policy, chat, judge, arm, seed, options.episodes), "cpu_s": spent["cpu_s"]}
     (folder / "result.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
-def score(policy: Any, chat: PlainFormat, judge: Judge, seed: int, episodes: int) -> dict[str, Any]:
+def score(policy: Any, chat: WorkingFormat, judge: Judge, arm: str, seed: int, episodes: int) -> dict[str, Any]:
     """Return the solve rates of the report split by feedback and mask, and the repairs."""
     tasks = mini.sample_tasks("report", episodes, seed=3_000_000 + seed)
     row: dict[str, Any] = {"ceiling": mini.blind_ceiling(tasks), "bayes": mini.bayes_solve_rate(tasks)}
     hidden = [task for task in tasks if "O" in task.mask]
     row |= {"ceiling O": mini.blind_ceiling(hidden), "bayes O": mini.bayes_solve_rate(hidden)}
-    for arm in ("true", "random"):
-        played = play_arm(policy, chat, [mini.problem(task) for task in tasks], judge, arm, MINI.sampling(), seed).played
-        row[arm] = sum(one.solved for one in played) / len(played)
+    row["by example"] = by_example(policy, chat, ARMS[arm], seed)
+    for kind in ("true", "random"):
+        played = play_arm(policy, chat, [mini.problem(task) for task in tasks], judge, kind, RLEF.sampling(), seed).played
+        row[kind] = sum(one.solved for one in played) / len(played)
         of = [one.solved for one in played if "O" in mini.parse(one.problem_id).mask]
-        row[f"{arm} O"] = sum(of) / max(1, len(of))
-        row[f"{arm} repairs"] = repairs(played)
+        row[f"{kind} O"] = sum(of) / max(1, len(of))
+        row[f"{kind} repairs"] = repairs(played)
     return row
 
 
@@ -200,35 +201,51 @@ def report(folder: Path) -> None:
     print("| | seeds | " + " | ".join(names) + " | CPU s |\n" + "|---" * (len(names) + 3) + "|")
     slots = ("T", "F", "K", "O", "O seen", "O held out", "O a or b", "O computed")
     lines = ["\n| repaired in the next turn | " + " | ".join(slots) + " |\n" + "|---" * (len(slots) + 1) + "|"]
+    asked = ("fits seen", "fits held out", "values seen", "values held out")
+    others = ["\n| by example | " + " | ".join(asked) + " |\n" + "|---" * (len(asked) + 1) + "|"]
     for arm in ARMS:
         mine = [row for row in rows if row["arm"] == arm]
         for when in ("before", "after") if mine else ():
             cells = [interval([row[when][name] for row in mine]) for name in names]
             print(f"| {arm}, {when} RL | {len(mine)} | {' | '.join(cells)} | {interval([row['cpu_s'] for row in mine])} |")
             for kind in ("true", "random"):
-                found = [[row[when][f"{kind} repairs"].get(slot, [0, 0]) for row in mine] for slot in slots]
-                shares = [interval([done / max(1, chances) for done, chances in counts]) for counts in found]
-                lines.append(f"| {arm}, {when} RL, {kind} feedback | {' | '.join(shares)} |")
-    print("\n".join(lines))
+                lines.append(f"| {arm}, {when} RL, {kind} feedback | {_shares(mine, when, f'{kind} repairs', slots)} |")
+            others.append(f"| {arm}, {when} RL | {_shares(mine, when, 'by example', asked)} |")
+    print("\n".join(lines + others))
+
+
+def _shares(rows: Sequence[dict[str, Any]], when: str, kind: str, names: Sequence[str]) -> str:
+    cells = []
+    for name in names:
+        found = [row[when][kind].get(name, [0, 0]) for row in rows]
+        cells.append(interval([done / of for done, of in found if of]) if any(of for _, of in found) else "")
+    return " | ".join(cells)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
-    parser.add_argument("--sft-steps", type=int, default=1400, help="supervised steps of the recipe")
+    parser.add_argument("--sft-steps", type=int, default=600, help="supervised steps of a warm start")
+    parser.add_argument("--batch", type=int, default=96, help="documents of a supervised step")
+    parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate of the warm start")
+    parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the first weights")
     parser.add_argument("--iterations", type=int, default=200, help="collections of 256 episodes")
     parser.add_argument("--episodes", type=int, default=1000, help="held-out problems")
     parser.add_argument("--out", type=Path, default=Path("runs/operator"), help="folder of the results")
+    parser.add_argument("--probe", action="store_true", help="stop after the warm starts, and print what they can do")
     parser.add_argument("--report", action="store_true", help="print the tables of what is in --out, run nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.probe:
+        for arm in options.arms:
+            warm_start(arm, options.seeds[0], options.out, options)
+        return
     if not options.report:
-        options.out.mkdir(parents=True, exist_ok=True)
         with Judge(workers=1, isolation="batch", cache=ExecutionCache(inputs=mini.inputs_of)) as judge:
-            for seed in options.seeds:
-                for arm in options.arms:
-                    run(arm, seed, judge, options)
+            for seed, arm in itertools.product(options.seeds, options.arms):
+                run(arm, seed, judge, options)
     report(options.out)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -102,6 +102,7 @@ class MixedLearner(Learner):
         self._token_weight: Tensor | None = None
         self._divisor = 1
         self._entropy = torch.zeros(2, 2)
+        self._chunk_weight = 1.0  # 0 for chunks that only keep processes in step
 
     def step(self, problems: ProblemSource, judge: Judge) -> Metrics:
         """Do one iteration: collect code and alignment episodes, learn from both, and make items of the failed programs."""
@@ -301,13 +302,19 @@ class MixedLearner(Learner):
             self.auxiliary.begin_minibatch(turns)
         return self._divisor
 
+    def _chunks(self, table: TurnTable, episodes: Sequence[int]) -> Iterator[tuple[Chunk, float]]:
+        for chunk, weight in super()._chunks(table, episodes):
+            self._chunk_weight = weight
+            yield chunk, weight
+
     def _logprobs(self, table: TurnTable, chunk: Chunk) -> tuple[Tensor, Tensor]:
         layer = self.auxiliary.config.layer if self.auxiliary is not None else 0
         last, self._hidden = layer_states(self.policy, chunk.batch, layer)
         logprobs, entropy = logprobs_of_states(self.policy, last, chunk.batch, self.config.temperature)
         kind = self._turn_kind[table.token_turn[chunk.tokens]].clamp(max=1)
         for number in range(2):
-            self._entropy[number] += torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
+            found = torch.tensor([float(entropy[kind == number].sum()), float((kind == number).sum())])
+            self._entropy[number] += self._chunk_weight * found
         return logprobs, entropy
 
     def _masked(self, loss: Tensor, chunk: Chunk) -> Tensor:

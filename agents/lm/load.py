@@ -16,7 +16,7 @@ from codeenv.agents.lm.template_format import TemplateFormat
 from codeenv.agents.lm.tokenizer import ACT
 from codeenv.errors import CodeenvError
 
-__all__ = ["add_adapters", "chat_format", "load_critic", "load_policy", "load_tokenizer"]
+__all__ = ["add_adapters", "chat_format", "check_folder", "load_critic", "load_policy", "load_tokenizer"]
 
 
 def load_tokenizer(name: str) -> PreTrainedTokenizerBase:
@@ -70,16 +70,29 @@ def chat_format(tokenizer: PreTrainedTokenizerBase) -> ChatFormat:
     return PlainFormat(tokenizer) if ACT in tokenizer.get_vocab() else TemplateFormat(tokenizer)
 
 
-def _load(kind: Any, name: str, dtype: str, bits: int) -> Any:
+def check_folder(name: str) -> None:
+    """Make sure that a name that is a folder holds a model.
+
+    Raises:
+        CodeenvError: it does not.
+    """
     name = resolve_model(name)
     if Path(name).exists() and not (Path(name) / "config.json").exists():
         raise CodeenvError(f"the folder {name!r} holds no model (no config.json)")
+
+
+def _load(kind: Any, name: str, dtype: str, bits: int) -> Any:
+    check_folder(name)
+    name = resolve_model(name)
+    settings = {"quantization_config": four_bit_settings(dtype)} if bits else {}
     try:
-        if bits:
-            return kind.from_pretrained(name, dtype=getattr(torch, dtype), quantization_config=four_bit_settings(dtype))
-        return kind.from_pretrained(name, dtype=getattr(torch, dtype))
+        model = kind.from_pretrained(name, dtype=getattr(torch, dtype), **settings)
     except (OSError, ValueError) as error:
         raise CodeenvError(f"cannot load a model from {name!r}: {_first_line(error)}") from None
+    embedding = model.get_input_embeddings()
+    if isinstance(embedding, torch.nn.Embedding):
+        embedding.padding_idx = None  # it would keep the end token from learning where that is the padding too
+    return model
 
 
 def _first_line(error: Exception) -> str:

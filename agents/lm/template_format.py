@@ -28,7 +28,12 @@ class TemplateFormat:
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         if not getattr(tokenizer, "chat_template", None):
-            raise CodeenvError("the tokenizer has no chat template; set tokenizer.chat_template, or use PlainFormat")
+            raise CodeenvError(
+                "the tokenizer has no chat template, which says how a dialogue is written; take the model's instruct variant, or "
+                "set tokenizer.chat_template and save the tokenizer"
+            )
+        if tokenizer.eos_token_id is None:
+            raise CodeenvError("the tokenizer has no end token, at which a response ends; set tokenizer.eos_token and save it")
         self.tokenizer = tokenizer
         roles = ("user", "assistant", "user")
         messages = [{"role": role, "content": mark} for role, mark in zip(roles, _MARKS, strict=True)]

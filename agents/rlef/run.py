@@ -20,6 +20,7 @@ from codeenv.agents.lm.scoring import Critic
 from codeenv.agents.lm.storage import save_pretrained
 from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, save_model
+from codeenv.agents.rlef.checks import check_boards, check_models
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
@@ -125,7 +126,10 @@ class TrainingRun:
         self.best = -1.0
         say = on_event or (lambda sentence: None)
         torch.set_num_threads(config.threads)
+        check_boards(config)
         self._train, self._validation = self._problem_sets()
+        if not (folder / "reference").exists():
+            check_models(config)
         devices = _devices(config)
         self.main = devices.rank == 0
         if self.main:
@@ -144,11 +148,6 @@ class TrainingRun:
                 torch.manual_seed(config.seed)
                 policy = load_policy(str(folder / "reference"), config.model.dtype, *settings)
         critic = self._critic(chat)
-        if critic.trunk.config.vocab_size < len(chat.tokenizer):
-            raise CodeenvError(
-                f"the critic knows {critic.trunk.config.vocab_size} tokens and the tokenizer has {len(chat.tokenizer)}; "
-                "choose a critic of the policy's family"
-            )
         self.learner = build_learner(config, policy, critic, chat, judge, devices)
         write_on_server(config, self.learner, folder)
         if checkpoint is not None:

@@ -1,9 +1,9 @@
 """A script for `test_accelerated.py`: a small learner on the processes that the environment variables name.
 
-    python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-shard | mixed-zero [OTHER]
+    python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-whole | mixed-shard | mixed-zero [OTHER]
 
 Two iterations and a checkpoint after the first; then a new learner goes on from the checkpoint in OTHER for one iteration.
-`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head (not in shards).
+`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, the other mixed ones without the head.
 """
 
 import json
@@ -57,7 +57,7 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
         problems="values",
         rlef=replace(CONFIG, max_response_tokens=14, micro_batch=3),
         alignment=replace(config.alignment, floor=0.0, mutants=True),
-        trace_head=replace(config.trace_head, mode="off" if devices.casts else "on"),
+        trace_head=replace(config.trace_head, mode="on" if sys.argv[2] == "mixed" else "off"),
         mask=MaskConfig(mode="coverage"),
         curriculum=CurriculumConfig(full=0.5),
     )

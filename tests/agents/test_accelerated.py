@@ -62,6 +62,18 @@ def test_alignment_masks_curriculum_and_trace_head_are_the_same_in_one_process_a
         assert first == pytest.approx(second | {name: first[name] for name in TIMED}, abs=2e-5, rel=2e-3, nan_ok=True)
 
 
+@pytest.mark.slow
+def test_alignment_masks_and_curriculum_are_the_same_with_sharded_layers(tmp_path: Path) -> None:
+    whole = run(1, tmp_path / "whole", "mixed-whole")
+    sharded = run(2, tmp_path / "sharded", "mixed-shard", str(tmp_path / "whole" / "checkpoints" / "000001"))
+    assert sharded["sharded"] > 10
+    assert whole["rows"][0]["align_answers"] > 0
+    assert whole["rows"][0]["curriculum_given"] > 0
+    assert 0 < whole["rows"][0]["mask_kept"] < 1
+    for one, other in [*zip(whole["rows"], sharded["rows"], strict=False), (whole["rows"][1], sharded["rows"][2])]:
+        assert one == pytest.approx(other | {name: one[name] for name in TIMED}, abs=2e-5, rel=2e-3, nan_ok=True)
+
+
 @pytest.mark.parametrize(
     ("change", "sharded", "words"),
     [

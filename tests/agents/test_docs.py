@@ -21,6 +21,20 @@ def test_every_function_and_file_that_the_page_names_exists() -> None:
             tree = found[0]  # type: ignore[assignment]
 
 
+def test_every_line_that_the_page_gives_for_an_equation_stands_in_its_function() -> None:
+    text = (ROOT / "docs" / "rlef.md").read_text()
+    section = text.partition("## Which equation is which code")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| .* \| `([\w/]+\.py)::([\w.]+)` \| `(.+)` \|$", section, flags=re.MULTILINE)
+    assert len(rows) == section.count("\n| ") - 1  # every row but the head
+    for file, name, line in rows:
+        source = (ROOT / file).read_text()
+        node: ast.AST = ast.parse(source)
+        for part in name.split("."):
+            node = next(child for child in ast.iter_child_nodes(node) if getattr(child, "name", None) == part)
+        lines = [found.strip() for found in (ast.get_source_segment(source, node) or "").splitlines()]
+        assert line in lines, f"{file}::{name} has no line {line}"
+
+
 def test_every_flag_that_the_page_names_is_one_of_codeenv_train(capsys) -> None:
     import pytest
 
