@@ -2,6 +2,7 @@
 
     python benchmarks/learner.py                 # the three tables; CPU seconds of one thread, ratios within one run
     python benchmarks/learner.py --parts cache
+    python benchmarks/learner.py --run runs/mini # where the wall time of a training run went, from its metrics.jsonl
 
 cache: three turns written with the cache kept, and with every turn's prompt read anew.
 shares: where the CPU time of the miniature's iterations goes, generation, judging (with its worker) and update.
@@ -14,10 +15,12 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import json
 import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,8 +45,12 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", default=["cache", "shares", "trl"], choices=["cache", "shares", "trl"])
     parser.add_argument("--repeats", type=int, default=3, help="paired repetitions; the median ratio is shown")
     parser.add_argument("--iterations", type=int, default=20, help="iterations of the miniature for the shares")
+    parser.add_argument("--run", type=Path, help="folder of a training run: print its shares alone")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.run:
+        run_shares(options.run)
+        return
     if "cache" in options.parts:
         cache(options.repeats)
     if "shares" in options.parts or "trl" in options.parts:
@@ -133,6 +140,17 @@ def shares(policy: Any, chat: PlainFormat, judge: Judge, iterations: int) -> Non
         print(
             f"| {part.start + 1} to {part.stop} | {whole / len(part):.2f} | {' | '.join(parts)} | {spent['tokens'] / whole:.0f} |"
         )
+
+
+def run_shares(folder: Path) -> None:
+    """Print where the wall time of a run went, for the whole of it and for each quarter."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    print("| iterations | wall s each | generation | waiting for the judge | update and the rest |\n|---|---|---|---|---|")
+    quarter = -(-len(rows) // 4)
+    for part in (range(len(rows)), *(range(first, min(len(rows), first + quarter)) for first in range(0, len(rows), quarter))):
+        whole, generation, judge = (sum(rows[n][name] for n in part) for name in ("iteration_s", "generation_s", "judge_s"))
+        cells = [f"{share / whole:.1%}" for share in (generation, judge, whole - generation - judge)]
+        print(f"| {part.start + 1} to {part.stop} | {whole / len(part):.2f} | {' | '.join(cells)} |")
 
 
 # TRL

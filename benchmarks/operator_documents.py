@@ -34,7 +34,7 @@ class Mixture:
     Attributes:
         working: whether the line of working stands before programs.
         examples: share of the documents in which a program follows from an example of what it does.
-        tables: share of those that hold a call and what each operator gives for its digits, without a program.
+        tables: share of those that ask for an operator by a call and a number, without a program.
         dialogues: share of those in the form of several turns, whose programs are independent of the feedback.
         runs: examples of each document with examples.
     """
@@ -137,8 +137,9 @@ class Documents:
 
     def _table(self, program: Program) -> TokenConversation:
         conversation, shown = TokenConversation(), pair_from(self._generator)
-        conversation.add_environment(self._chat.opening(f"f({call(program, *shown).partition(')')[0]})"))
-        self._respond(conversation, table(*shown))
+        value = values_of(*shown)[program.operator]
+        conversation.add_environment(self._chat.opening(f"f({call(program, *shown).partition(')')[0]}){value:+d}"))
+        self._respond(conversation, f"{table(*shown)}:{value:+d}{OPERATORS[program.operator]}")
         return conversation
 
     def _by_example(self, task: MiniTask) -> TokenConversation:

@@ -1,13 +1,14 @@
 """The operator rung of the miniature: what a policy must bring along so that RLEF can learn to invert arithmetic.
 
-    python benchmarks/rlef_operator.py --out runs/operator                # three seeds, four arms
+    python benchmarks/rlef_operator.py --out runs/operator                # three seeds, two arms
     python benchmarks/rlef_operator.py --out runs/operator --report       # the tables of what is there
 
 Feedback says `f([3,1]) gave ('kg',4) not ('kg',2)`; a hidden operator has to be worked out from two digits, the wanted number and
-the offset. The arms cross two things that a warm start may show: a line of working before the program (what each operator gives,
-see `operator_documents.py`), and programs that follow from an example of what they do. No document of any arm shows the use of
-feedback. A fifth of the digit pairs is in no document and in no training problem's public tests: a repair that works on them is
-computed, one that works on the others alone is looked up. Warm starts, learners and scores are files; a run that is cut goes on.
+the offset. The warm start of `recipe` shows a line of working before the program (what each operator gives, see
+`operator_documents.py`) and programs that follow from an example of what they do; that of `plain` shows neither. No document of
+either arm shows the use of feedback. A fifth of the digit pairs is in no document and in no training problem's public tests: a
+repair that works on them is computed, one that works on the others alone is looked up. Warm starts, learners and scores are
+files; a run that is cut goes on.
 """
 
 from __future__ import annotations
@@ -45,9 +46,7 @@ from codeenv.problems.procedural.mini import OPERATORS
 
 ARMS = {
     "plain": Mixture(working=False, examples=0.0),
-    "examples": Mixture(working=False, examples=0.35),
-    "working": Mixture(working=True, examples=0.0),
-    "both": Mixture(working=True, examples=0.25, tables=0.4, dialogues=0.2),
+    "recipe": Mixture(working=True, examples=0.25, tables=0.4, dialogues=0.2),
 }
 _WORKING = re.compile("#" + "".join(rf"([+-]\d+){re.escape(name)}" for name in OPERATORS) + ":")
 RLEF = dataclasses.replace(MINI, max_response_tokens=32, max_context_tokens=160)
@@ -68,31 +67,35 @@ def train_problems(number: int, count: int) -> list[Problem]:
 def by_example(policy: Any, chat: WorkingFormat, mixture: Mixture, seed: int, count: int = 300) -> dict[str, list[int]]:
     """Ask for held-out programs by one example, and count what is right, on digits that training shows and on the others.
 
-    `fits`: the operator agrees with the example; `values`: what the line of working says that the operators give.
+    `fits`: the operator agrees with the example; `values`: what the line of working says that the operators give; the
+    operators' own names: the same of each.
     """
-    generator, counts = np.random.default_rng([seed, 11]), {}
+    counts: dict[str, list[int]] = {}
+    generator, sources = np.random.default_rng([seed, 11]), {program.source: program for program in mini.all_programs()}
+    tasks = [task for task in mini.sample_tasks("report", 8 * count, seed=4_000_000 + seed) if task.mask in ("O", "OF", "TO")]
     for name, held_out in (("seen", False), ("held out", True)):
-        tasks = [task for task in mini.sample_tasks("report", 8 * count, seed=4_000_000 + seed) if task.mask in ("O", "OF", "TO")]
-        tasks, pairs = tasks[:count], [pair_from(generator, held_out) for _ in range(count)]
-        asked = []
-        for task, pair in zip(tasks, pairs, strict=True):
-            conversation = TokenConversation()
+        pairs = [pair_from(generator, held_out) for _ in range(count)]
+        asked = [TokenConversation() for _ in range(count)]
+        for task, pair, conversation in zip(tasks, pairs, asked, strict=False):
             conversation.add_environment(chat.opening(f"{task.statement} f({call(task.program, *pair)}"))
-            asked.append(conversation)
         sampler = TurnSampler(policy, asked, chat.stop_ids, RLEF.sampling(), torch.Generator().manual_seed(seed))
         sampler.respond(range(count))
-        sources = {program.source: program for program in mini.all_programs()}
-        fits, values = [], []
-        for task, pair, conversation in zip(tasks, pairs, asked, strict=True):
-            program = sources.get(chat.text(conversation.response(0)))
-            truth = values_of(*pair)
-            fits.append(program is not None and truth[program.operator] == truth[task.program.operator])
-            if mixture.working:
-                written = _WORKING.match(chat.tokenizer.decode(conversation.response(0)))
-                said = [int(number) for number in written.groups()] if written else [None] * len(truth)
-                values += [one == other for one, other in zip(said, truth, strict=True)]
-        counts |= {f"fits {name}": [sum(fits), len(fits)], f"values {name}": [sum(values), len(values)]}
+        for task, pair, conversation in zip(tasks, pairs, asked, strict=False):
+            program, truth = sources.get(chat.text(conversation.response(0))), values_of(*pair)
+            fits = program is not None and truth[program.operator] == truth[task.program.operator]
+            _count(counts, f"fits {name}", fits)
+            written = _WORKING.match(chat.tokenizer.decode(conversation.response(0)))
+            for place, operator in enumerate(OPERATORS if mixture.working else ()):
+                right = written is not None and int(written.group(place + 1)) == truth[place]
+                _count(counts, f"values {name}", right)
+                _count(counts, f"{operator} {name}", right)
     return counts
+
+
+def _count(counts: dict[str, list[int]], name: str, right: bool) -> None:
+    row = counts.setdefault(name, [0, 0])
+    row[0] += right
+    row[1] += 1
 
 
 def repairs(played: Sequence[Played]) -> dict[str, list[int]]:
@@ -119,9 +122,7 @@ def repairs(played: Sequence[Played]) -> dict[str, list[int]]:
                     names.append("O held out" if 10 * a + b in HELD_OUT else "O seen")
                     names.append("O a or b" if OPERATORS[task.program.operator] in ("a", "b") else "O computed")
                 for name in names:
-                    chances = counts.setdefault(name, [0, 0])
-                    chances[0] += second[place] == task.program[place]
-                    chances[1] += 1
+                    _count(counts, name, second[place] == task.program[place])
     return counts
 
 
@@ -201,8 +202,6 @@ def report(folder: Path) -> None:
     print("| | seeds | " + " | ".join(names) + " | CPU s |\n" + "|---" * (len(names) + 3) + "|")
     slots = ("T", "F", "K", "O", "O seen", "O held out", "O a or b", "O computed")
     lines = ["\n| repaired in the next turn | " + " | ".join(slots) + " |\n" + "|---" * (len(slots) + 1) + "|"]
-    asked = ("fits seen", "fits held out", "values seen", "values held out")
-    others = ["\n| by example | " + " | ".join(asked) + " |\n" + "|---" * (len(asked) + 1) + "|"]
     for arm in ARMS:
         mine = [row for row in rows if row["arm"] == arm]
         for when in ("before", "after") if mine else ():
@@ -210,8 +209,13 @@ def report(folder: Path) -> None:
             print(f"| {arm}, {when} RL | {len(mine)} | {' | '.join(cells)} | {interval([row['cpu_s'] for row in mine])} |")
             for kind in ("true", "random"):
                 lines.append(f"| {arm}, {when} RL, {kind} feedback | {_shares(mine, when, f'{kind} repairs', slots)} |")
-            others.append(f"| {arm}, {when} RL | {_shares(mine, when, 'by example', asked)} |")
-    print("\n".join(lines + others))
+    print("\n".join(lines))
+    asked = ("fits", "values", *OPERATORS)
+    print("\n| by example | digits | " + " | ".join(asked) + " |\n" + "|---" * (len(asked) + 2) + "|")
+    for arm, when, digits in itertools.product(ARMS, ("before", "after"), ("seen", "held out")):
+        if mine := [row for row in rows if row["arm"] == arm]:
+            shares = _shares(mine, when, "by example", [f"{name} {digits}" for name in asked])
+            print(f"| {arm}, {when} RL | {digits} | {shares} |")
 
 
 def _shares(rows: Sequence[dict[str, Any]], when: str, kind: str, names: Sequence[str]) -> str:
@@ -226,12 +230,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--arms", nargs="*", default=list(ARMS), choices=list(ARMS))
-    parser.add_argument("--sft-steps", type=int, default=600, help="supervised steps of a warm start")
+    parser.add_argument("--sft-steps", type=int, default=500, help="supervised steps of a warm start")
     parser.add_argument("--batch", type=int, default=96, help="documents of a supervised step")
     parser.add_argument("--rate", type=float, default=4e-3, help="peak learning rate of the warm start")
-    parser.add_argument("--spread", type=float, default=0.02, help="standard deviation of the first weights")
-    parser.add_argument("--iterations", type=int, default=200, help="collections of 256 episodes")
-    parser.add_argument("--episodes", type=int, default=1000, help="held-out problems")
+    parser.add_argument("--spread", type=float, default=0.1, help="standard deviation of the first weights")
+    parser.add_argument("--iterations", type=int, default=120, help="collections of 256 episodes")
+    parser.add_argument("--episodes", type=int, default=600, help="held-out problems")
     parser.add_argument("--out", type=Path, default=Path("runs/operator"), help="folder of the results")
     parser.add_argument("--probe", action="store_true", help="stop after the warm starts, and print what they can do")
     parser.add_argument("--report", action="store_true", help="print the tables of what is in --out, run nothing")

@@ -17,6 +17,7 @@ from codeenv.agents.alignment.miniature import ValuesDocuments, exam
 from codeenv.agents.alignment.miniature import build_tokenizer as values_tokenizer
 from codeenv.agents.lm.chat_format import PlainFormat
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
+from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.accelerated import AcceleratedDevices
 from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import load_checkpoint, save_checkpoint, save_model
@@ -50,6 +51,18 @@ def values_problems(number: int, count: int) -> list:
     return [replace(one, correct_solutions=(BRANCHED,)) for one in found]
 
 
+def noted_documents(chat: PlainFormat, count: int) -> list[TokenConversation]:
+    """Return programs that end with a comment, whose tokens a mask of covered lines leaves out."""
+    conversations = []
+    for task in values.sample_tasks("train", count, seed=count):
+        problem, conversation = values.problem(task), TokenConversation()
+        conversation.add_environment(chat.opening(problem.statement))
+        ids = chat.response(problem.correct_solutions[0] + "\n#")
+        conversation.add_response(ids, [0.0] * len(ids), "stop")
+        conversations.append(conversation)
+    return conversations
+
+
 def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) -> Learner:
     config = read_config(EXAMPLE)
     config = replace(
@@ -62,7 +75,12 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
         curriculum=CurriculumConfig(full=0.5),
     )
     policy, critic = build_mini_policy(chat.tokenizer, SHAPE, 0), build_mini_critic(chat.tokenizer, SHAPE, 1)
-    train_supervised(policy, ValuesDocuments(chat, 0), SFTConfig(steps=100, batch=16, warmup=5, learning_rate=1e-2), seed=0)
+    plain = ValuesDocuments(chat, 0)
+
+    def documents(count: int) -> list[TokenConversation]:
+        return [*plain(count // 2), *noted_documents(chat, count - count // 2)]
+
+    train_supervised(policy, documents, SFTConfig(steps=100, batch=16, warmup=5, learning_rate=1e-2), seed=0)
     learner = build_learner(config, policy, critic, chat, judge, devices)
     learner.buffer.push(exam("train", 16, seed=0))
     return learner
