@@ -3,7 +3,7 @@
     python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-whole | mixed-shard | mixed-zero [OTHER]
 
 Two iterations and a checkpoint after the first; then a new learner goes on from the checkpoint in OTHER for one iteration.
-`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, the other mixed ones without the head.
+`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, which `mixed-whole` and `mixed-shard` leave out.
 """
 
 import json
@@ -70,7 +70,7 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
         problems="values",
         rlef=replace(CONFIG, max_response_tokens=14, micro_batch=3),
         alignment=replace(config.alignment, floor=0.0, mutants=True),
-        trace_head=replace(config.trace_head, mode="on" if sys.argv[2] == "mixed" else "off"),
+        trace_head=replace(config.trace_head, mode="off" if sys.argv[2] in ("mixed-whole", "mixed-shard") else "on"),
         mask=MaskConfig(mode="coverage"),
         curriculum=CurriculumConfig(full=0.5),
     )
