@@ -1,4 +1,4 @@
-"""What `benchmarks/rlef_operator.py` teaches before RLEF begins: documents, and a line of working that is no part of the program.
+"""What `benchmarks/rlef_operator.py` teaches beside RLEF: documents, and a line of working that is no part of the program.
 
 The line stands before a program whose operator the statement leaves open, once an example is known, such as f(3,1) with the
 wanted number 2: `#+4a+b+2a-b-2b-a+3max(a,b)+1min(a,b)+3a+1b+2abs(a-b):+2a-b`. It holds what each operator gives, behind the

@@ -30,6 +30,7 @@ from rlef_report import interval
 
 from codeenv.agents.lm.generation import TurnSampler
 from codeenv.agents.lm.models import MiniShape, build_mini_critic, build_mini_policy
+from codeenv.agents.lm.scoring import build_batch, response_logprobs
 from codeenv.agents.lm.tokens import TokenConversation
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint
 from codeenv.agents.rlef.collect import Played
@@ -38,6 +39,7 @@ from codeenv.agents.rlef.mini_run import play_arm
 from codeenv.agents.rlef.miniature import build_tokenizer, env_config
 from codeenv.agents.rlef.sft import SFTConfig, train_supervised
 from codeenv.agents.rlef.trainer import Learner
+from codeenv.agents.rlef.turns import Chunk
 from codeenv.feedback import compact
 from codeenv.judge import ExecutionCache, Judge
 from codeenv.problems import Problem
@@ -50,6 +52,39 @@ ARMS = {
 }
 _WORKING = re.compile("#" + "".join(rf"([+-]\d+){re.escape(name)}" for name in OPERATORS) + ":")
 RLEF = dataclasses.replace(MINI, max_response_tokens=32, max_context_tokens=160)
+
+
+REHEARSAL = Mixture(working=True, examples=0.4, tables=0.6, dialogues=0.0)
+"""What `recipe` sees once more after each collection, so that it does not forget what operators give."""
+
+
+class WorkingLearner(Learner):
+    """RLEF whose policy loss leaves the values in lines of working out, and that rehearses what they are after each collection.
+
+    The advantage of a turn says nothing of them: with a loss there, and without rehearsal, they are soon wrong.
+    """
+
+    def step(self, problems: Any, judge: Judge) -> dict[str, float]:
+        metrics = super().step(problems, judge)
+        documents = Documents(self.chat, 1_000 + self._seed * 1_000 + self.iteration, REHEARSAL)(48)  # type: ignore[arg-type]
+        if not hasattr(self, "_rehearsal"):
+            self._rehearsal = torch.optim.AdamW(self.policy.parameters(), lr=5e-4, betas=(0.9, 0.98), weight_decay=0.0)
+        loss = -response_logprobs(self.policy, build_batch(documents, pad_id=0))[0].mean()
+        self._rehearsal.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.policy.parameters(), 1.0)
+        self._rehearsal.step()
+        return metrics | {"rehearsal_loss": float(loss.detach())}
+
+    def _masked(self, loss: torch.Tensor, chunk: Chunk) -> torch.Tensor:
+        begin, colon = (int(self.chat.tokenizer.convert_tokens_to_ids(mark)) for mark in "#:")  # type: ignore[arg-type]
+        weights, turn, left = [], -1, 0
+        for token, of in zip(chunk.batch.target.tolist(), chunk.batch.token_turn.tolist(), strict=True):
+            if of != turn:
+                turn, left = of, 99 if token == begin else 0
+            weights.append(0.0 if left else 1.0)
+            left = 1 if token == colon and left else max(0, left - 1)  # the number behind the colon is left out too
+        return loss * torch.tensor(weights)
 
 
 def train_problems(number: int, count: int) -> list[Problem]:
@@ -162,14 +197,15 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
     critic = build_mini_critic(chat.tokenizer, MiniShape(hidden=32, feed_forward=88, layers=2, heads=2), seed + 1)
     result: dict[str, Any] = {"arm": arm, "seed": seed, "before": score(policy, chat, judge, arm, seed, options.episodes)}
     config = dataclasses.replace(RLEF, iterations=options.iterations)
-    learner = Learner(policy, critic, chat, env_config(compact), config, seed)
+    kind = WorkingLearner if ARMS[arm].working else Learner
+    learner = kind(policy, critic, chat, env_config(compact), config, seed)
     if newest := latest_checkpoint(folder):
         spent = load_checkpoint(learner, newest)
     while learner.iteration < options.iterations:
         start = time.process_time()
         metrics = learner.step(lambda number, count: train_problems(seed * 1_000_003 + number, count), judge)
         spent["cpu_s"] += time.process_time() - start
-        if learner.iteration % 20 == 0:
+        if learner.iteration % 10 == 0:
             save_checkpoint(learner, folder, spent, keep=1)
             print(
                 f"{arm} {seed}: iteration {learner.iteration}, solved {metrics['solve_rate']:.3f}, {spent['cpu_s']:.0f} CPU s",

@@ -3,7 +3,8 @@
     python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-whole | mixed-shard | mixed-zero [OTHER]
 
 Two iterations and a checkpoint after the first; then a new learner goes on from the checkpoint in OTHER for one iteration.
-`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, which `mixed-whole` and `mixed-shard` leave out.
+`mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, which
+`mixed-whole` and `mixed-shard` leave out.
 """
 
 import json
