@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import resource
 import socket
 import sys
 from typing import Any
@@ -19,6 +20,9 @@ from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import JsonFormatter, log
 
 __all__ = ["serve"]
+
+_OTHER_FILES = 256
+"""Files of the service that are no connections: its workers' pipes, libraries, logs."""
 
 
 class _Server(uvicorn.Server):
@@ -44,7 +48,7 @@ def serve(settings: ServerSettings) -> int:
     """Serve until a stop signal; return the exit status.
 
     Raises:
-        CodeenvError: the address or the sandbox cannot be had.
+        CodeenvError: the address or the sandbox cannot be had, or too few files may be open for the connections.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
@@ -52,6 +56,7 @@ def serve(settings: ServerSettings) -> int:
         logger.handlers[:] = [handler]
         logger.setLevel(level)
         logger.propagate = False
+    _make_room(settings.max_connections)
     app = create_app(settings)
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
@@ -92,3 +97,17 @@ def serve(settings: ServerSettings) -> int:
         _Server(config, app.state.service).run(sockets=[listener])
     log.info("stopped")
     return 0
+
+
+def _make_room(connections: int) -> None:
+    """See that this process may have so many connections open."""
+    wanted = connections + _OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise CodeenvError(
+            f"max_connections is {connections}, which takes {wanted} open files, and at most {hard} may be open here "
+            "(ulimit -n); use a lower --max-connections"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

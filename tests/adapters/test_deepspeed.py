@@ -37,7 +37,7 @@ def rows(folder):
 def test_two_processes_learn_what_one_does_and_read_each_others_checkpoints(tmp_path):
     two = run(2, tmp_path / "two", "zero")
     one = run(1, tmp_path / "one", "whole", str(tmp_path / "two" / "checkpoints" / "000001"))
-    again = run(2, tmp_path / "again", "zero", str(tmp_path / "one" / "checkpoints" / "000001"))
+    again = run(2, tmp_path / "again", "offload-zero", str(tmp_path / "one" / "checkpoints" / "000001"))
     assert (one["count"], two["count"]) == (1, 2)
     for first, second in [*zip(one["rows"][:2], two["rows"], strict=True), (one["rows"][2], two["rows"][1])]:
         same(first, second)

@@ -1,6 +1,6 @@
 """A script for `test_accelerated.py`: a small learner on the processes that the environment variables name.
 
-    python accelerated_learner.py OUT whole | shard | zero | mixed | mixed-whole | mixed-shard | mixed-zero [OTHER]
+    python accelerated_learner.py OUT whole | shard | zero | offload-zero | mixed | mixed-whole | mixed-shard | mixed-zero [OTHER]
 
 Two iterations and a checkpoint after the first; then a new learner goes on from the checkpoint in OTHER for one iteration.
 `mixed` learns the values family with alignment prompts, masks, a curriculum and a trace head, which

@@ -31,6 +31,7 @@ def start(count: int, arguments: list[str]) -> list[subprocess.Popen[str]]:
     base = {**os.environ, "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
     if arguments[1].endswith("zero"):
         base |= {"ACCELERATE_USE_DEEPSPEED": "true", "DS_ACCELERATOR": "cpu"}
+        base |= {"ACCELERATE_DEEPSPEED_OFFLOAD_OPTIMIZER_DEVICE": "cpu" if arguments[1].startswith("offload") else "none"}
     if count > 1:
         base |= {
             "WORLD_SIZE": str(count),

@@ -5,6 +5,8 @@ import math
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -146,12 +148,21 @@ def left_open(url, body):
         ({"max_time_limit_s": math.nan}, "max_time_limit_s is nan"),
         ({"max_total_s": math.inf}, "max_total_s is inf"),
         ({"max_memory_mb": 0}, "max_memory_mb is 0"),
+        ({"max_connections": 0}, "max_connections is 0"),
+        ({"client_timeout_s": math.nan}, "client_timeout_s is nan"),
         ({"max_batch": 20, "queue": 10}, "max_batch is 20 and queue 10"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused(settings, sentence):
     with pytest.raises(CodeenvError, match=re.escape(sentence)):
         ServerSettings(**settings)
+
+
+def test_more_connections_than_files_may_be_open_are_refused_at_the_start():
+    command = f"ulimit -n 1024; exec {sys.executable} -m codeenv serve --port 0 --max-connections 2000"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "max_connections is 2000, which takes 2256 open files, and at most 1024 may be open here" in done.stderr
 
 
 def test_an_ipv6_address_is_listened_on_and_told_in_brackets():
