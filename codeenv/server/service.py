@@ -65,6 +65,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorRow, "description": "the request asks for something that cannot be done"},
     401: {"model": ErrorRow, "description": "the token is missing or wrong"},
     404: {"model": ErrorRow, "description": "there is no such problem"},
+    408: {"model": ErrorRow, "description": "the request did not come in time"},
     413: {"model": ErrorRow, "description": "the request is too large"},
     422: {"model": ErrorRow, "description": "the request does not fit the description of the endpoint"},
     429: {"model": ErrorRow, "description": "the queue is full; Retry-After says when to come back"},
