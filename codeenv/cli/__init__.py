@@ -89,10 +89,17 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run() -> NoReturn:
     """The command `codeenv`: `main`, then leave. SIGTERM, with which schedulers preempt, ends a verb as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    signal.signal(signal.SIGTERM, _terminated)
     status = main()
     gc.freeze()  # else the interpreter looks for garbage among millions of objects of torch's on its way out, for seconds
     sys.exit(status)
+
+
+def _terminated(*_: object) -> None:
+    """Do what Ctrl-C does; a background job of a script is deaf to that, but not to SIGTERM."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 def _silence_output() -> None:

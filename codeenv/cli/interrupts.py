@@ -13,7 +13,7 @@ __all__ = ["Interrupts"]
 class Interrupts:
     """A context in which Ctrl-C waits while `busy()` is true; a second Ctrl-C does not wait.
 
-    A process that was started deaf to Ctrl-C (a background job of a shell) stays so.
+    A process that was started deaf to Ctrl-C (a background job of a script) stays so, and hears SIGTERM.
 
     Args:
         busy: whether the work is in a step that should be finished.
@@ -26,13 +26,13 @@ class Interrupts:
         self._asked = False
 
     def __enter__(self) -> Interrupts:
-        self._handler = signal.getsignal(signal.SIGINT)
-        if self._handler is not signal.SIG_IGN:
-            signal.signal(signal.SIGINT, self._interrupt)
+        deaf = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        self._number = signal.SIGTERM if deaf else signal.SIGINT
+        self._handler = signal.signal(self._number, self._interrupt)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.signal(signal.SIGINT, self._handler)
+        signal.signal(self._number, self._handler)
 
     def check(self) -> None:
         """Raise `KeyboardInterrupt` if one waits, or was lost in a callback of a library."""

@@ -78,12 +78,15 @@ def test_an_interrupt_waits_for_the_step_in_hand_and_a_second_one_does_not(capsy
     assert capsys.readouterr().err == ""
 
 
-def test_a_process_that_was_started_deaf_to_ctrl_c_stays_so() -> None:
+def test_a_process_that_was_started_deaf_to_ctrl_c_stays_so_and_hears_sigterm() -> None:
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with Interrupts(lambda: False, "") as interrupts:
             signal.raise_signal(signal.SIGINT)
             interrupts.check()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGTERM)
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)

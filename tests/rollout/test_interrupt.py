@@ -18,13 +18,20 @@ AGENT = "def slow(conversation):\n    open('asked', 'w')\n    return '```python\
 COMMAND = [sys.executable, "-c", "from codeenv.cli import run; run()"]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(sent: signal.Signals, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sent", "deaf"),
+    [(signal.SIGINT, False), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+    ids=["Ctrl-C", "SIGTERM", "SIGTERM to a background job, which is deaf to Ctrl-C"],
+)
+def test_an_interrupt_while_programs_run_is_one_sentence_and_leaves_no_process(
+    sent: signal.Signals, deaf: bool, tmp_path: Path
+) -> None:
     (tmp_path / "problems.jsonl").write_text(json.dumps(ROW) + "\n")
     (tmp_path / "agents_here.py").write_text(AGENT)
     arguments = ["rollout", "--env", "problems.jsonl", "--agent", "agents_here:slow", "--episodes", "4", "--out", "run"]
+    started = ["sh", "-c", 'trap "" INT; exec "$0" "$@"', *COMMAND] if deaf else COMMAND
     process = subprocess.Popen(
-        [*COMMAND, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*started, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
         while not (tmp_path / "asked").exists():
