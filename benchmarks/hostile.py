@@ -25,6 +25,7 @@ SLACK_S = 2.0
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sandbox", default="namespaces")
+    parser.add_argument("--runtime", help="of containers, such as runsc")
     parser.add_argument("--limit", type=float, default=0.4, help="time limit in seconds")
     parser.add_argument("--all", action="store_true", help="print every program, not the ten slowest alone")
     args = parser.parse_args()
@@ -35,7 +36,8 @@ def main() -> int:
     problem = Problem("hostile", "", "stdio", private_tests=(StdioTest("1\n", "right\n"),), limits=limits)
     rows: list[tuple[float, str, str]] = []
     wrong, dishonest = [], []
-    with Judge(sandbox=args.sandbox, workers=1) as judge:
+    options = {"runtime": args.runtime} if args.runtime else {}
+    with Judge(sandbox=args.sandbox, workers=1, **options) as judge:
         judge.judge(problem, "print('right')")
         for name, (verdicts, source) in PROGRAMS.items():
             started = time.monotonic()
@@ -55,6 +57,8 @@ def main() -> int:
     slowest, busy = rows[0][0], f"Load {load:.1f} on {os.cpu_count()} processors."
     print(f"\n{len(rows)} programs at {args.sandbox}, limit {args.limit:g} s: the slowest ended {slowest:.2f} s after its limit,")
     print(f"{len(over)} more than {SLACK_S:g} s after it. Wrong verdicts: {len(wrong)}, honest ones: {len(dishonest)}. {busy}")
+    if wrong:
+        print(f"Wrong: {', '.join(wrong)}.")
     return int(bool(wrong or dishonest or (over and load < (os.cpu_count() or 1))))
 
 

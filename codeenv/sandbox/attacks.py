@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from codeenv.sandbox.units import Run, Unit
 
-__all__ = ["ATTACKS", "succeeded"]
+__all__ = ["ATTACKS", "EXCUSED", "succeeded"]
 
 ATTACKS = {
     "read a file of the host": "open({canary!r}).read()",
@@ -23,6 +23,7 @@ ATTACKS = {
     "write to /dev/shm": "open('/dev/shm/codeenv-attack', 'w').close()",
     "read the environment of the judge": "assert {canary!r}.encode() in open('/proc/%d/environ' % os.getppid(), 'rb').read()",
     "read the memory map of its worker": "assert open('/proc/%d/maps' % os.getppid()).read()",
+    "read the memory of its worker": "file = open('/proc/%d/mem' % os.getppid(), 'rb'); file.seek(id(None)); assert file.read(8)",
     "open an internet socket": "socket.socket(socket.AF_INET)",
     "open a local socket": "socket.socket(socket.AF_UNIX)",
     "open a netlink socket": "socket.socket(16, socket.SOCK_RAW)",
@@ -42,6 +43,11 @@ ATTACKS = {
     "make a memory file": "os.memfd_create('attack')",
 }
 """Name to Python statements that raise if the sandbox stops them. Placeholders name a file of the host and its folder."""
+
+EXCUSED = {"runsc": {"read the memory map of its worker"}}
+"""By runtime of a container, what goes through and gives nothing away: gVisor shows the map of any process of the same user,
+and a child is a fork of its worker, so that it has the same map itself.
+"""
 
 _PROGRAM = """
 import ctypes, os, socket, sys

@@ -108,6 +108,7 @@ def image_archive(packages: Sequence[str]) -> bytes:
         empty = tarfile.TarInfo("tmp")
         empty.type, empty.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(empty)
+        archive.addfile(tarfile.TarInfo("tmp/.read-only"))  # gVisor puts a writable folder over an empty one
     return buffer.getvalue()
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from codeenv.errors import CodeenvError
-from codeenv.judge import Judge
-from codeenv.problems.problem import CallTest, Problem
+from codeenv.judge import Judge, Verdict
+from codeenv.problems.problem import CallTest, Limits, Problem
 from codeenv.sandbox.docker import engine
 from codeenv.sandbox.image import LABEL
 from codeenv.sandbox.units import SandboxError
@@ -89,6 +89,29 @@ def test_a_missing_image_or_runtime_is_a_sentence(client: Any) -> None:
     for settings, words in missing:
         with Judge(sandbox="docker", **settings) as judge, pytest.raises(SandboxError, match=words):  # type: ignore[arg-type]
             judge.judge(ADD, RIGHT)
+
+
+GVISOR = {
+    "right": (RIGHT, Verdict.ACCEPTED),
+    "wrong": ("def f(x): return x", Verdict.WRONG_ANSWER),
+    "a loop": ("def f(x):\n    while True: pass", Verdict.TIME_LIMIT),
+    "a child": ("import os\ndef f(x): return os.fork() and x + 1", Verdict.RUNTIME_ERROR),
+    "the memory of its worker": (
+        "import os\ndef f(x): return open(f'/proc/{os.getppid()}/mem', 'rb') and x + 1", Verdict.RUNTIME_ERROR
+    ),
+    "a file": ("def f(x): return open('/tmp/x', 'w') and x + 1", Verdict.RUNTIME_ERROR),
+    "a socket": ("import socket\ndef f(x): return socket.socket() and x + 1", Verdict.RUNTIME_ERROR),
+    "right again": (RIGHT, Verdict.ACCEPTED),
+}  # fmt: skip
+
+
+def test_gvisor_holds_where_the_engine_has_it(client: Any) -> None:
+    if "runsc" not in client.info()["Runtimes"]:
+        pytest.skip("the engine has no runtime runsc")
+    problem = Problem("add", "", "call", "f", public_tests=(CallTest((1,), {}, 2),), limits=Limits(time_limit_s=1.0))
+    with Judge(sandbox="docker", workers=1, runtime="runsc") as judge:
+        found = {name: judge.judge(problem, source).verdict for name, (source, _) in GVISOR.items()}
+    assert found == {name: verdict for name, (_, verdict) in GVISOR.items()}
 
 
 def test_no_engine_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
