@@ -166,7 +166,7 @@ class MixedLearner(Learner):
             targets.returns[: code.turns],
             targets.advantages[: code.turns],
         )
-        metrics = collection_metrics(self.iteration, collection, code, part) | _answer_metrics(answered, targets, code.turns)
+        metrics = collection_metrics(self.iteration, collection, code, part) | _answer_metrics(answered, targets, code)
         self._entropy.zero_()
         metrics |= self._passes(table, targets)
         self._entropy = self.devices.add(self._entropy)
@@ -339,11 +339,12 @@ class MixedLearner(Learner):
         return sums
 
 
-def _answer_metrics(answered: Sequence[Answered], targets: Targets, first: int) -> Metrics:
+def _answer_metrics(answered: Sequence[Answered], targets: Targets, code: TurnTable) -> Metrics:
     if not answered:
         return {"align_answers": 0}
     count = len(answered)
-    advantages = targets.advantages[first:]
+    each = targets.token_advantages
+    advantages = targets.advantages[code.turns :] if each is None else each[code.tokens :]
     return {
         "align_answers": count,
         "align_items": len({one.item.id for one in answered}),
@@ -351,7 +352,7 @@ def _answer_metrics(answered: Sequence[Answered], targets: Targets, first: int) 
         "align_exact": sum(one.score.exact for one in answered) / count,
         "align_parsed": sum(one.score.parsed for one in answered) / count,
         "align_tokens": sum(len(one.conversation.response(0)) for one in answered) / count,
-        "align_kl": float(targets.log_ratio[first:].mean()),
+        "align_kl": float(targets.log_ratio[code.turns :].mean()),
         "align_advantage": float(advantages.abs().mean()),
         **_exact_by_kind(answered),
     }

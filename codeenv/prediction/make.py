@@ -165,9 +165,9 @@ def without_examples(statement: str) -> str:
 
 
 def shows(problem: Problem, test: StdioTest | CallTest) -> bool:
-    """Return whether a statement shows what a test gives: its input, and soon behind it its output; white space does not count.
+    """Return whether a statement shows what a test gives: its input, and soon behind it its output, in any spacing and case.
 
-    >>> shows(Problem("p", "f(1, 2) is 3", "call", "f", public_tests=(test := CallTest((1, 2), {}, 3),)), test)
+    >>> shows(Problem("p", "f(1, 2) => true", "call", "f", public_tests=(test := CallTest((1, 2), {}, True),)), test)
     True
     """
     statement = _squeezed(problem.statement)
@@ -189,4 +189,4 @@ _NEAR = 40
 
 
 def _squeezed(text: str) -> str:
-    return "".join(text.split()).replace('"', "'")
+    return "".join(text.split()).replace('"', "'").lower()  # also `true` for True

@@ -208,6 +208,11 @@ def test_alignment_mixes_with_algorithms_without_a_critic(judge, algorithm):
     assert metrics["align_items"] <= 2
 
 
+def test_advantages_of_tokens_are_counted_too(judge):
+    metrics = aligned(judge, dataclasses.replace(CONFIG, critic_level="token"), least_successes=0).step(problems, judge)
+    assert metrics["align_advantage"] > 0
+
+
 def test_samples_of_one_item_share_a_group_and_no_other_does(judge):
     learner = aligned(judge, dataclasses.replace(CONFIG, algorithm="grpo", group=2), samples=2)
     learner.step(problems, judge)

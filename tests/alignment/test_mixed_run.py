@@ -69,6 +69,9 @@ def test_a_run_with_a_trace_head_records_what_it_says_of_each_program(tmp_path):
     assert len(rows) == 64
     said = [turn["extras"]["trace_head"] for row in rows for turn in row["turns"]]
     assert all(sum(one["outcome"].values()) == pytest.approx(1.0, abs=1e-3) for one in said)
+    for turn in (turn for row in rows for turn in row["turns"]):
+        assert len(turn["extras"]["pieces"]) == len(turn["extras"]["tokens"])
+        assert (turn["source"] or "").strip() in "".join(turn["extras"]["pieces"])  # tokens are shown as texts
     verdicts = [turn["public"]["verdict"] for row in rows for turn in row["turns"]]
     passed = [one["true_outcome"] == "pass" for one in said]
     assert passed == [verdict == "accepted" for verdict in verdicts]
