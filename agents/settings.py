@@ -29,8 +29,10 @@ def check_number(name: str, value: Any, low: float, high: float, *, below: bool 
     """
     known = type(value) in (int, float) and math.isfinite(value)
     if not known or value < low or value > high or (below and value == high) or (above and value == low):
-        first, last = f"{'above' if above else 'from'} {low:g}", f"{'below' if below else 'to'} {high:g}"
-        raise CodeenvError(f"{name} is {value!r}; use a number {first} {last if not below else 'and ' + last}")
+        span = f"from {low:g} to {'below ' if below else ''}{high:g}"
+        if above:
+            span = f"between {low:g} and {high:g}" if below else f"above {low:g}, up to {high:g}"
+        raise CodeenvError(f"{name} is {value!r}; use a number {span}")
 
 
 def check_choice(name: str, value: Any, known: Sequence[str]) -> None:
