@@ -52,7 +52,9 @@ def main(
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError("codeenv probe", package, "agents")
     import torch
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     torch.set_num_threads(max(1, threads))
     by_id = {problem.id: problem for problem in (load(problems) if problems else _recorded(run))}
     programs = _programs(run, by_id, limit)
