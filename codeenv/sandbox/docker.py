@@ -47,6 +47,17 @@ class DockerConfig:
     pids: int = 128
     tracing: bool = False
 
+    def __post_init__(self) -> None:
+        for name, least, words in (("memory_mb", 64, "a whole number of MiB"), ("pids", 4, "a whole number")):
+            value = getattr(self, name)
+            if type(value) is not int or value < least:
+                raise SandboxError(f"{name} of a container is {value!r}; use {words} of at least {least}")
+        if type(self.cpus) not in (int, float) or not 0.01 <= self.cpus <= 1024:
+            raise SandboxError(f"cpus of a container is {self.cpus!r}; use a number between 0.01 and 1024")
+        for name in ("image", "runtime"):
+            if type(getattr(self, name)) is not str:
+                raise SandboxError(f"{name} of a container is {getattr(self, name)!r}; use a text")
+
 
 def engine() -> Any:
     """Return a client of the Docker engine.

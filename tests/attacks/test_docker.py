@@ -91,6 +91,14 @@ def test_a_missing_image_or_runtime_is_a_sentence(client: Any) -> None:
             judge.judge(ADD, RIGHT)
 
 
+@pytest.mark.parametrize(
+    "settings", [{"cpus": 0}, {"cpus": "1"}, {"memory_mb": -1}, {"memory_mb": 1.5}, {"pids": 1}, {"runtime": None}], ids=str
+)
+def test_a_limit_of_a_container_that_makes_no_sense_is_a_sentence(settings: dict[str, Any]) -> None:
+    with pytest.raises(SandboxError, match=f"{next(iter(settings))} of a container is"):
+        Judge(sandbox="docker", **settings)
+
+
 GVISOR = {
     "right": (RIGHT, Verdict.ACCEPTED),
     "wrong": ("def f(x): return x", Verdict.WRONG_ANSWER),

@@ -227,6 +227,8 @@ def traceback_text(error: BaseException, text: str) -> str:
         if len(words) > 2000:
             words = words[:1500] + " ... " + words[-400:]
         shown.append(f"{type(error).__name__}: {words}" if words else type(error).__name__)
+    if isinstance(error, OSError) and any("/multiprocessing/" in name for name, _, _ in entries):
+        shown[-1] += " (a submission may not start processes)"
     return "\n".join(shown)[-_ERROR_CHARACTERS:]
 
 
