@@ -37,6 +37,7 @@ class Mixture:
         tables: share of those that ask for an operator by a call and a number, without a program.
         dialogues: share of those in the form of several turns, whose programs are independent of the feedback.
         runs: examples of each document with examples.
+        chosen: whether dialogues show, behind the working, which operator and program were chosen.
     """
 
     working: bool
@@ -44,6 +45,7 @@ class Mixture:
     tables: float = 0.0
     dialogues: float = 0.4
     runs: int = 2
+    chosen: bool = True
 
 
 class WorkingFormat(PlainFormat):
@@ -106,6 +108,8 @@ class Documents:
         self._calls += 1
         number = self._seed * 100_003 + self._calls
         tasks = [task for task in mini.sample_tasks("train", 4 * count, seed=number) if not _shows_held_out(task)]
+        if not self._mixture.chosen:  # dialogues without working would teach nothing
+            tasks = [task for task in tasks if task.mask in _BY_EXAMPLE]
         examples = [task for task in mini.sample_tasks("train", 6 * by_example, seed=50_000 + number) if task.mask in _BY_EXAMPLE]
         return [
             *(self._by_example(task) for task in examples[:by_example]),
@@ -128,7 +132,7 @@ class Documents:
         for turn in range(self._turns):
             attempt = pool[int(self._generator.integers(len(pool)))]
             note = "" if bare or shown is None else self._working(task, attempt, shown)
-            self._respond(conversation, note + attempt.source)
+            self._respond(conversation, note + attempt.source, self._mixture.chosen)
             shown = mini.first_failure(attempt, task)
             if turn + 1 == self._turns or shown is None:
                 break
@@ -158,9 +162,18 @@ class Documents:
             return ""
         return working(*shown, task.program.answer(*shown)[1], chosen)
 
-    def _respond(self, conversation: TokenConversation, text: str) -> None:
+    def _respond(self, conversation: TokenConversation, text: str, chosen: bool = True) -> None:
         ids = self._chat.response(text)
-        conversation.add_response(ids, [0.0] * len(ids), "stop")
+        stop = len(ids) if chosen else _working_tokens(self._chat, ids)
+        if stop:
+            conversation.add_response(ids[:stop], [0.0] * stop, "stop")
+        conversation.add_environment(ids[stop:])
+
+
+def _working_tokens(chat: PlainFormat, ids: list[int]) -> int:
+    """Return how many tokens are working: up to the number behind the colon, none if there is no such line."""
+    colon = int(chat.tokenizer.convert_tokens_to_ids(":"))  # type: ignore[arg-type]
+    return ids.index(colon) + 2 if colon in ids else 0
 
 
 def _shows_held_out(task: MiniTask) -> bool:

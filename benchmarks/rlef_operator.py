@@ -54,8 +54,8 @@ _WORKING = re.compile("#" + "".join(rf"([+-]\d+){re.escape(name)}" for name in O
 RLEF = dataclasses.replace(MINI, max_response_tokens=32, max_context_tokens=160)
 
 
-REHEARSAL = Mixture(working=True, examples=0.4, tables=0.6, dialogues=0.0)
-"""What `recipe` sees once more after each collection, so that it does not forget what operators give."""
+REHEARSAL = Mixture(working=True, examples=0.25, tables=0.35, dialogues=0.4, chosen=False)
+"""What `recipe` sees once more after each collection, so that it does not forget what operators give and what is wanted."""
 
 
 class WorkingLearner(Learner):
@@ -66,7 +66,7 @@ class WorkingLearner(Learner):
 
     def step(self, problems: Any, judge: Judge) -> dict[str, float]:
         metrics = super().step(problems, judge)
-        documents = Documents(self.chat, 1_000 + self._seed * 1_000 + self.iteration, REHEARSAL)(48)  # type: ignore[arg-type]
+        documents = Documents(self.chat, 1_000 + self._seed * 1_000 + self.iteration, REHEARSAL)(64)  # type: ignore[arg-type]
         if not hasattr(self, "_rehearsal"):
             self._rehearsal = torch.optim.AdamW(self.policy.parameters(), lr=5e-4, betas=(0.9, 0.98), weight_decay=0.0)
         loss = -response_logprobs(self.policy, build_batch(documents, pad_id=0))[0].mean()
@@ -83,7 +83,7 @@ class WorkingLearner(Learner):
             if of != turn:
                 turn, left = of, 99 if token == begin else 0
             weights.append(0.0 if left else 1.0)
-            left = 1 if token == colon and left else max(0, left - 1)  # the number behind the colon is left out too
+            left = 0 if token == colon else max(0, left - 1)  # the number behind the colon is a choice, and the operator
         return loss * torch.tensor(weights)
 
 
@@ -99,7 +99,7 @@ def train_problems(number: int, count: int) -> list[Problem]:
     raise AssertionError
 
 
-def by_example(policy: Any, chat: WorkingFormat, mixture: Mixture, seed: int, count: int = 300) -> dict[str, list[int]]:
+def by_example(policy: Any, chat: WorkingFormat, mixture: Mixture, seed: int, count: int = 200) -> dict[str, list[int]]:
     """Ask for held-out programs by one example, and count what is right, on digits that training shows and on the others.
 
     `fits`: the operator agrees with the example; `values`: what the line of working says that the operators give; the
@@ -195,7 +195,10 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
     policy, chat, cpu_s = warm_start(arm, seed, folder, options)
     spent = {"cpu_s": cpu_s}
     critic = build_mini_critic(chat.tokenizer, MiniShape(hidden=32, feed_forward=88, layers=2, heads=2), seed + 1)
-    result: dict[str, Any] = {"arm": arm, "seed": seed, "before": score(policy, chat, judge, arm, seed, options.episodes)}
+    if not (folder / "before.json").exists():
+        found = score(policy, chat, judge, arm, seed, options.episodes)
+        (folder / "before.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+    before = json.loads((folder / "before.json").read_text(encoding="utf-8"))
     config = dataclasses.replace(RLEF, iterations=options.iterations)
     kind = WorkingLearner if ARMS[arm].working else Learner
     learner = kind(policy, critic, chat, env_config(compact), config, seed)
@@ -211,7 +214,8 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
                 f"{arm} {seed}: iteration {learner.iteration}, solved {metrics['solve_rate']:.3f}, {spent['cpu_s']:.0f} CPU s",
                 flush=True,
             )
-    result |= {"after": score(policy, chat, judge, arm, seed, options.episodes), "cpu_s": spent["cpu_s"]}
+    after = score(policy, chat, judge, arm, seed, options.episodes)
+    result = {"arm": arm, "seed": seed, "before": before, "after": after, "cpu_s": spent["cpu_s"]}
     (folder / "result.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
 
 
