@@ -71,7 +71,10 @@ def mixed_learner(chat: PlainFormat, judge: Judge, devices: AcceleratedDevices) 
         problems="values",
         rlef=replace(CONFIG, max_response_tokens=14, micro_batch=3),
         alignment=replace(config.alignment, floor=0.0, mutants=True),
-        trace_head=replace(config.trace_head, mode="off" if sys.argv[2] in ("mixed-whole", "mixed-shard") else "on"),
+        # what is measured on one chunk differs with the number of processes, which share out the chunks
+        trace_head=replace(
+            config.trace_head, mode="off" if sys.argv[2] in ("mixed-whole", "mixed-shard") else "on", measure_every=0
+        ),
         mask=MaskConfig(mode="coverage"),
         curriculum=CurriculumConfig(full=0.5),
     )
