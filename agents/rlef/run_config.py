@@ -98,7 +98,7 @@ class TrainConfig:
 
     Attributes:
         model: the policy and the critic.
-        problems: `mini`, `values`, or the name or path of a data set for `codeenv.load_problems`.
+        problems: `mini`, `values`, `branches`, or the name or path of a data set for `codeenv.load_problems`.
         split, validation_split: parts of the data set to train on and to choose the best checkpoint on; "" is the set's default.
         task: the task's settings.
         rlef: the learner's settings.
