@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scipy import stats
+from rlef_report import interval
 
 __all__ = ["figure", "first_iteration", "interval", "report"]
 
@@ -102,17 +102,6 @@ def area(curve: Sequence[dict[str, float]]) -> float:
 def first_iteration(curve: Sequence[dict[str, float]], threshold: float = THRESHOLD) -> int | None:
     """Return after how many iterations the smoothed training solve rate passes a threshold."""
     return next((place + WINDOW for place, rate in enumerate(smoothed(curve)) if rate >= threshold), None)
-
-
-def interval(numbers: Sequence[float], signed: bool = False) -> str:
-    """Return mean and 95 % t interval; the number alone if there is one."""
-    mean = sum(numbers) / len(numbers)
-    shown = f"{mean:+.3f}" if signed else f"{mean:.3f}"
-    if len(numbers) < 2:
-        return shown
-    deviation = math.sqrt(sum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
-    half = float(stats.t.ppf(0.975, len(numbers) - 1)) * deviation / math.sqrt(len(numbers))
-    return f"{shown} ± {half:.3f}"
 
 
 def figure(by: Rows, arms: Sequence[str]) -> str:

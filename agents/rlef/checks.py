@@ -36,7 +36,7 @@ def check_models(config: TrainConfig) -> None:
     """
     name, critic = config.model.name, config.model.critic
     if name == "mini":
-        tokenizer = FAMILIES.get(config.problems, FAMILIES["mini"]).tokenizer()
+        tokenizer: PreTrainedTokenizerBase = FAMILIES.get(config.problems, FAMILIES["mini"]).tokenizer()
     else:
         check_folder(name)
         tokenizer = load_tokenizer(name)

@@ -119,7 +119,7 @@ class Peer:
             _, operation, target, args, kwargs = message
         changeable = [pair for pair in enumerate(args) if type(pair[1]) in _CHANGEABLE]
         if kwargs:
-            changeable += [pair for pair in kwargs.items() if type(pair[1]) in _CHANGEABLE]  # type: ignore[misc]
+            changeable += [pair for pair in kwargs.items() if type(pair[1]) in _CHANGEABLE]
         before = [(key, value, self._text(value)) for key, value in changeable]
         try:
             if operation not in self.open_to:

@@ -9,7 +9,7 @@ Reading it runs no code of the sender.
 from __future__ import annotations
 
 from _json import encode_basestring_ascii as _text
-from _json import make_scanner  # type: ignore[import-not-found]  # what `json.decoder` reads with
+from _json import make_scanner  # what `json.decoder` reads with
 from collections.abc import Callable
 from typing import Any
 
@@ -233,7 +233,7 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
             return complex(float(body[0]), float(body[1]))
         raise NotPlain(f"unknown tag {tag!r}")
 
-    scan = make_scanner(_Reading(hook))
+    scan: Callable[[str, int], Any] = make_scanner(_Reading(hook))  # type: ignore[arg-type]  # it asks for the attributes alone
 
     def decode(text: str) -> Any:
         try:
