@@ -99,6 +99,20 @@ def test_a_running_submission_ends_with_the_killed_judge() -> None:
     assert eventually(lambda: not workers_of(pid))
 
 
+@pytest.mark.parametrize("first", range(94, 108))
+def test_a_worker_starts_whatever_descriptors_it_is_given(first: int) -> None:
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    while held[-1] < first:
+        held.append(os.open(os.devnull, os.O_RDONLY))
+    try:
+        with Judge(workers=1) as judge:
+            assert judge.judge(ADD, RIGHT).accepted
+            assert judge.stats.retries == 0
+    finally:
+        for number in held:
+            os.close(number)
+
+
 def test_a_worker_that_is_killed_is_replaced_and_the_submission_judged() -> None:
     with Judge(workers=1) as judge:
         assert judge.judge(ADD, RIGHT).accepted

@@ -58,7 +58,11 @@ def main(arguments: list[str]) -> NoReturn:
 
 def take_places(control: int, request: int, reply: int) -> None:
     """Move the three descriptors of a worker to their places and close all others but the standard streams."""
-    for number, file in ((_CONTROL, control), (_REQUEST, request), (_REPLY, reply)):
+    given = control, request, reply
+    spare = [number for number in range(_REPLY + 1, _REPLY + 7) if number not in given]
+    for file, number in zip(given, spare):  # one may have come in the place of another
+        os.dup2(file, number)
+    for file, number in zip(spare, (_CONTROL, _REQUEST, _REPLY)):
         os.dup2(file, number)
     os.closerange(3, _CONTROL)
     os.closerange(_REPLY + 1, 1 << 16)
