@@ -154,7 +154,8 @@ def test_weights_in_4_bits_need_adapters_and_bitsandbytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
-    assert main(["train", "--model.name", str(base), *flags, "--out", str(tmp_path / "run")]) == 2
+    lengths = ["--rlef.max-context-tokens", "128", "--rlef.max-response-tokens", "32"]
+    assert main(["train", "--model.name", str(base), *lengths, *flags, "--out", str(tmp_path / "run")]) == 2
     assert words in capsys.readouterr().err
 
 
