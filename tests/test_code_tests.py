@@ -60,6 +60,22 @@ WORKING = {
     "recursion through the proxy": (
         "f", "def g(n): return 0 if n == 0 else 1 + f(g, n - 1)\nassert f(g, 20) == 20", "def f(g, n): return g(n)",
     ),
+    "deep recursion through the proxy": (
+        "f", "def g(n): return 0 if n == 0 else 1 + f(g, n - 1)\nassert f(g, 300) == 300", "def f(g, n): return g(n)",
+    ),
+    "an exit that is expected": (
+        "f", "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n"
+        "        with self.assertRaises(SystemExit): f(1)", "import sys\ndef f(x): sys.exit(x)",
+    ),
+    "threads that call": (
+        "f", "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(4) as e:\n"
+        "    assert list(e.map(f, range(100))) == list(range(1, 101))", "def f(x): return x + 1",
+    ),
+    "a class of tests": (
+        "f", "class TestF:\n    def setup_method(self): self.x = 1\n    def test_one(self): assert f(self.x) == 2",
+        "def f(x): return x + 1",
+    ),
+    "an asynchronous test": ("f", "async def test_one(): assert f(1) == 2", "def f(x): return x + 1"),
     "helpers of the statement": ("f", "assert f(helper(1)) == 3", "def f(x): return x + 1"),
     "import from the solution": ("f", "from solution import f as g, other\nassert g(1) == 2 and other() == 7",
                                  "def f(x): return x + 1\ndef other(): return 7"),
@@ -82,7 +98,38 @@ def test_what_tests_do(judge: Judge, name: str) -> None:
     assert report.accepted, report
 
 
+SWALLOWED = "assert f(1) == 2\ntry:\n    f(-1)\n    ok = False\nexcept Exception:\n    ok = True\nassert ok"
+BARE = SWALLOWED.replace("except Exception", "except")
 FAILING = {
+    "an exit where an exception is expected": (
+        SWALLOWED, "import os\ndef f(x):\n    if x < 0: os._exit(0)\n    return x + 1", Verdict.RUNTIME_ERROR,
+    ),
+    "an exit where anything is expected": (
+        BARE, "import os\ndef f(x):\n    if x < 0: os._exit(0)\n    return x + 1", Verdict.RUNTIME_ERROR,
+    ),
+    "sys.exit where an exception is expected": (
+        SWALLOWED, "import sys\ndef f(x):\n    if x < 0: sys.exit(0)\n    return x + 1", Verdict.RUNTIME_ERROR,
+    ),
+    "a crash in assertRaises": (
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        with self.assertRaises(Exception): f(1)",
+        "import ctypes\ndef f(x): ctypes.string_at(0)", Verdict.RUNTIME_ERROR,
+    ),
+    "a test that asks nothing": ("pass", "def f(x): return 7", Verdict.WRONG_ANSWER),
+    "a class of tests that fails": (
+        "class TestF:\n    def test_one(self): assert f(1) == 2", "def f(x): return 7", Verdict.WRONG_ANSWER,
+    ),
+    "an asynchronous test that fails": ("async def test_one(): assert f(1) == 2", "def f(x): return 7", Verdict.WRONG_ANSWER),
+    "a test that yields": ("def test_one():\n    yield\n    assert f(1) == 2", "def f(x): return 7", Verdict.WRONG_ANSWER),
+    "a failure that is expected and does not come": (
+        "import unittest\nclass T(unittest.TestCase):\n    @unittest.expectedFailure\n"
+        "    def test(self): self.assertEqual(f(1), 3)",
+        "def f(x): return 3", Verdict.WRONG_ANSWER,
+    ),
+    "an integer of too many digits to show": ("assert f(1) == 2", "def f(x): return 10 ** 6000", Verdict.WRONG_ANSWER),
+    "an object that cannot be shown": (
+        "assert f(1) == 2, [f(1)]", "class A:\n    def __repr__(self): raise ValueError\ndef f(x): return A()",
+        Verdict.WRONG_ANSWER,
+    ),
     "a wrong value": ("assert f(2) == 3", "def f(x): return x", Verdict.WRONG_ANSWER),
     "a wrong value in the second test": ("assert f(2) == 2\nassert f(3) == 4", "def f(x): return x", Verdict.WRONG_ANSWER),
     "an exception": ("assert f(2) == 3", "def f(x): return x / 0", Verdict.RUNTIME_ERROR),
@@ -121,6 +168,38 @@ def test_a_submission_cannot_end_the_tests_own_iteration(judge: Judge, name: str
     report = judge.judge(problem(ITERATING[name]), source)
     assert report.verdict is Verdict.RUNTIME_ERROR, report
     assert judge.judge(problem(ITERATING[name]), "def f(x): return x + 1").accepted
+
+
+FORGED = """
+import json, os, struct
+ADDRESS = id(os)
+def say(text): os.write(4, struct.pack("<I", len(text)) + text.encode())
+def hear():
+    length, data = struct.unpack("<I", os.read(4, 4))[0], b""
+    while len(data) < length: data += os.read(4, length - len(data))
+    return json.loads(data)
+say('["value",{"r":9},[]]')
+asked = []
+while True:
+    message = hear()
+    asked.append(message[1] if message[0] == "call" else message[3])
+    if asked[-1] == ["__array_interface__"]:
+        say('["value",{"d":[["data",{"t":[%d,true]}],["shape",{"t":[3]}],["typestr","KIND"],["version",3]]},[]]' % ADDRESS)
+    elif message[0] == "call":
+        say('["value",{"r":9},[]]')
+    else:
+        say(json.dumps(["raise", ["TypeError", "Exception"], [repr(asked)], "E", repr(asked)]))
+"""
+
+
+@pytest.mark.parametrize("kind", ["<f8", "|O"])
+def test_no_library_of_the_tests_takes_an_address_from_a_submission(kind: str) -> None:
+    pytest.importorskip("numpy")
+    lines = "import numpy", "assert not hasattr(f, '__array_interface__')", "numpy.asarray(f(1))", "assert f is None"
+    with Judge(workers=1, packages=("numpy",)) as judge:
+        report = judge.judge(problem("\n".join(lines)), FORGED.replace("KIND", kind))
+    assert report.verdict is Verdict.WRONG_ANSWER
+    assert "in: assert f is None" in report.results[0].error
 
 
 def test_a_fault_of_the_test_names_no_call_that_was_not_made(judge: Judge) -> None:

@@ -100,10 +100,15 @@ def tested(job: child.Job, socket: int, starter: str, text: str, code_of: Callab
         namespace[root] = candidate if root == job.entry else entry(root)
         sys.modules["solution"] = _Solution(entry)  # type: ignore[assignment]
         LAST.clear()  # what was asked for so far were names
+        asked = peer.asked
         exec(code_of(text, TESTS_NAME), namespace)
         _run_collected(namespace, candidate)
+        if peer.gone is not None:  # the test code expected an error, and took the end of the process for one
+            return _failure(peer.gone, text)
+        if peer.asked == asked:
+            return "T", "the test code asked nothing of the submission, so it can show nothing"
     except BaseException as error:
-        return _failure(error, text)
+        return _failure(peer.gone or error, text)
     finally:
         peer.fd = -1  # what test code keeps of this submission cannot speak to the next one
         namespace.clear()  # its functions hold it, and it holds them
@@ -138,9 +143,36 @@ def _run_collected(namespace: dict[str, Any], candidate: Any) -> None:
                 suite.run(result)
                 for _, words in [*result.failures, *result.errors]:
                     raise AssertionError(words.strip().splitlines()[-1])
+                for test in result.unexpectedSuccesses:
+                    raise AssertionError(f"{test} should fail, and did not")
     for name, value in list(namespace.items()):
-        if name.startswith("test_") and callable(value) and not isinstance(value, (Remote, type)):
-            value()
+        if name.startswith("Test") and isinstance(value, type) and value.__module__ == namespace["__name__"]:
+            if unittest is None or not issubclass(value, unittest.TestCase):
+                _run_methods(value)
+        elif name.startswith("test_") and callable(value) and not isinstance(value, (Remote, type)):
+            _run_to_the_end(name, value)
+
+
+def _run_methods(kind: Any) -> None:
+    """Run the methods of a class of tests that is no `unittest` class, each on an object of its own."""
+    for name in [name for name in dir(kind) if name.startswith("test_") and callable(getattr(kind, name))]:
+        made = kind()
+        for before in ("setup_method", "setup"):
+            if hasattr(made, before):
+                getattr(made, before)()
+                break
+        _run_to_the_end(name, getattr(made, name))
+
+
+def _run_to_the_end(name: str, test: Callable[[], Any]) -> None:
+    """Call a test; one that is asynchronous is awaited, and a generator, of which nothing would run, is refused."""
+    result = test()
+    if hasattr(result, "__await__"):
+        import asyncio
+
+        asyncio.run(result)
+    elif type(result).__name__ in ("generator", "async_generator"):
+        raise TypeError(f"{name} yields, so nothing of it runs; a test returns")
 
 
 def _failure(error: BaseException, text: str) -> tuple[str, str]:
@@ -158,7 +190,10 @@ def _failure(error: BaseException, text: str) -> tuple[str, str]:
     if origin is not None:
         letter, words = origin
         return ("M" if letter == "M" else "E"), f"{words}\nwhile running: {where}" if where else words
-    shown = [f"{type(error).__name__}: {error}".rstrip(": ")[:1000]]
+    try:
+        shown = [f"{type(error).__name__}: {error}".rstrip(": ")[:1000]]
+    except BaseException:  # its words are the submission's, and have an end of their own
+        shown = [f"{type(error).__name__}, which cannot be shown"]
     if where:
         shown.append(f"in: {where}")
     if LAST:
@@ -171,5 +206,8 @@ def _failure(error: BaseException, text: str) -> tuple[str, str]:
 def _short(value: Any) -> str:
     if isinstance(value, Remote):
         return "an object"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except BaseException:  # an integer of too many digits, an object of the submission that raises
+        return f"a value of type {type(value).__name__} that cannot be shown"
     return text if len(text) <= 400 else text[:300] + " ... " + text[-80:]

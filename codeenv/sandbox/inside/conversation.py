@@ -7,10 +7,12 @@ exception's classes, its arguments, letter, words]`. What is not plain data stay
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import operator
 import os
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,8 @@ _LENGTH = struct.Struct("<I")
 _MESSAGE_LIMIT = 1 << 24
 _AROUND = 256
 """Characters of a message besides its value."""
+_FRAMES = 16
+"""Frames of Python between a call that crosses and the one that crosses back."""
 _SHORT = 1 << 12
 """Bytes to read at once: most messages are shorter."""
 
@@ -56,8 +60,10 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-class Gone(Exception):
-    """The other process ended, or sent something that is not a message."""
+class Gone(BaseException):
+    """The other process ended, or sent something that is not a message. No `except Exception` of test code takes it for an error
+    that it expects of a submission.
+    """
 
 
 class Peer:
@@ -72,18 +78,25 @@ class Peer:
         self.proxies: dict[int, Any] = {}
         self.decode = frames.decoder(self._object)
         self.unread = b""
+        self.asked = 0
+        self.gone: Gone | None = None
+        self._lock = _thread.RLock()  # test code and submissions may have threads; one conversation at a time
 
     def call(self, target: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Have the other end call an object of its own."""
         if kwargs:
             return self.ask("call", target, *args, **kwargs)
-        self._write(f'["call",{object.__getattribute__(target, "_identity")},{self._text(list(args))}]')
-        return self.answer("call", args, kwargs)
+        with self._lock:
+            self.asked += 1
+            self._write(f'["call",{object.__getattribute__(target, "_identity")},{self._text(list(args))}]')
+            return self.answer("call", args, kwargs)
 
     def ask(self, operation: str, target: Any, *args: Any, **kwargs: Any) -> Any:
         """Have the other end perform an operation."""
-        self._write(self._text(["ask", operation, target, list(args), kwargs]))
-        return self.answer(operation, args, kwargs)
+        with self._lock:
+            self.asked += 1
+            self._write(self._text(["ask", operation, target, list(args), kwargs]))
+            return self.answer(operation, args, kwargs)
 
     def answer(self, operation: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Return the answer to a question, and answer the other end's own questions meanwhile."""
@@ -96,7 +109,15 @@ class Peer:
                 return message[1]
             if kind == "raise":
                 raise self._error(message, operation)
+            self._deeper(message)
+
+    def _deeper(self, message: list[Any]) -> None:
+        """Answer a question that is asked while one of ours waits, with room for the frames that the two of them take."""
+        sys.setrecursionlimit(sys.getrecursionlimit() + _FRAMES)
+        try:
             self._reply(message)
+        finally:
+            sys.setrecursionlimit(max(_FRAMES, sys.getrecursionlimit() - _FRAMES))
 
     def serve(self, target: Any) -> None:
         """Answer questions until the other end goes away. The first is not sent: whoever connects wants to call `target`, which
@@ -148,10 +169,10 @@ class Peer:
         _, names, args, letter, words = message
         for name in names:
             kind = getattr(builtins, name, None)
-            if isinstance(kind, type) and issubclass(kind, Exception) and not issubclass(kind, (StopAsyncIteration,)):
+            if isinstance(kind, type) and issubclass(kind, BaseException) and not issubclass(kind, _ENDS):
                 try:
                     error: BaseException = kind(*args)
-                except TypeError:
+                except Exception:  # it is made of something else
                     continue
                 break
         else:
@@ -197,7 +218,7 @@ class Peer:
             while data:
                 data = data[os.write(self.fd, data) :]
         except OSError:
-            raise Gone("the submission's process ended") from None
+            raise self._ended("the submission's process ended") from None
 
     def _receive(self) -> list[Any]:
         data = self.unread or self._more()
@@ -205,7 +226,7 @@ class Peer:
             data += self._more()
         end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
         if end > _MESSAGE_LIMIT + _LENGTH.size:
-            raise Gone("a message that is too long")
+            raise self._ended("a message that is too long")
         if len(data) < end:
             parts, count = [data], len(data)
             while count < end:
@@ -216,10 +237,15 @@ class Peer:
         try:
             message = self.decode(data[_LENGTH.size : end].decode("ascii"))
         except (frames.NotPlain, UnicodeDecodeError):
-            raise Gone("a message that is not plain data") from None
+            raise self._ended("a message that is not plain data") from None
         if type(message) is not list or not message or not _well_formed(message):
-            raise Gone("a malformed message")
+            raise self._ended("a malformed message")
         return message
+
+    def _ended(self, words: str) -> Gone:
+        """Return the error that ends a conversation, and keep it: whatever test code does with it, the test has failed."""
+        self.gone = self.gone or Gone(words)
+        return self.gone
 
     def _more(self, wanted: int = 0) -> bytes:
         """Read some bytes; a short message mostly comes whole."""
@@ -228,10 +254,12 @@ class Peer:
         except OSError:
             part = b""
         if not part:
-            raise Gone("the submission's process ended")
+            raise self._ended("the submission's process ended")
         return part
 
 
+_ENDS = (StopAsyncIteration, GeneratorExit)
+"""What ends an iterator of the tests in silence."""
 _CHANGEABLE = frozenset((list, dict, set))
 
 

@@ -26,6 +26,9 @@ class Remote:
         object.__setattr__(self, "_identity", identity)
 
     def __getattr__(self, name: str) -> Any:
+        # libraries take special names at their word: what `__array_interface__` says is an address in this process
+        if (name.startswith("__") and name not in ("__name__", "__doc__")) or name == "_as_parameter_":
+            raise AttributeError(f"the submission's object has no attribute {name!r} here")
         return _ask(self, "getattr", name)
 
     def __setattr__(self, name: str, value: Any) -> None:

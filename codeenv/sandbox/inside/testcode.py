@@ -25,7 +25,7 @@ _NAMES = """
 setattr delattr __dict__ __setattr__ __delattr__ vars globals locals exec eval compile __import__ __builtins__ __del__
 importlib modules builtins sys os signal threading _thread gc atexit warnings resource environ open io ctypes socket
 subprocess multiprocessing asyncio concurrent contextvars faulthandler locale logging unittest mock patch decimal time
-weakref inspect seed setstate cache lru_cache
+posix nt codecs copyreg register closerange weakref inspect seed setstate cache lru_cache
 """
 _LOUD = frozenset(_NAMES.split())
 """Names in test code after which everything is looked at. What code does not name and does not set, it leaves as it is."""

@@ -24,6 +24,7 @@ from marshal import dumps, loads
 from typing import Any, NoReturn
 
 from . import calls, child, files
+from .proxies import Remote
 from .syscalls import socketpair
 from .testcode import Compiler
 
@@ -210,6 +211,7 @@ class _State:
             for name, module in self._modules.items()
             if name.isidentifier() and name[0] != "_" and name not in _TABLES
         ]
+        self._namespaces.append((vars(Remote), dict(vars(Remote))))  # type: ignore[arg-type]  # a view, which shows what is now
         self._settings = _settings()
 
     def same(self, loud: bool) -> bool:
