@@ -6,6 +6,7 @@ VLLM_SERVER_DEV_MODE=1 `POST /collective_rpc` (`reload_weights` from a path) and
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
@@ -47,10 +48,10 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if self.url and not self.url.startswith(("http://", "https://")):
             raise CodeenvError(f"server.url is {self.url!r}; give it as http://HOST:PORT")
-        if self.parallel < 1 or self.timeout_s <= 0 or self.tolerance <= 0:
+        if self.parallel < 1 or not (0 < self.timeout_s < math.inf and 0 < self.tolerance < math.inf):
             raise CodeenvError(
                 f"server.parallel is {self.parallel}, timeout_s {self.timeout_s:g}, tolerance {self.tolerance:g}; "
-                "all must be above 0"
+                "all must be finite and above 0"
             )
 
 

@@ -8,6 +8,7 @@ from codeenv.agents.alignment.kind_critic import KindCritic
 from codeenv.agents.alignment.learner import MixedLearner
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.scoring import Critic
+from codeenv.agents.rlef.checks import check_settings
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import TrainConfig
@@ -40,9 +41,7 @@ def build_learner(
     """
     aligned, head, masked = config.alignment.fraction > 0, config.trace_head.mode != "off", config.mask.mode != "off"
     completion = Completion(config.curriculum, config.seed) if config.curriculum.mode != "off" else None
-    for name, on in (("alignment", aligned), ("the curriculum", completion is not None)):
-        if on and config.rlef.staleness:
-            raise CodeenvError(f"{name} needs what became of each collection before the next begins; set rlef.staleness to 0")
+    check_settings(config)
     devices = devices or Devices()
     if head and devices.casts:
         raise CodeenvError("trace_head reads a whole policy, and FSDP keeps shards of it; turn the head off, or use gpus.yaml")

@@ -10,6 +10,7 @@ from typing import Literal
 
 from codeenv.agents.lm.generation import Sampling
 from codeenv.agents.rlef.algorithms import ALGORITHMS, AlgorithmName
+from codeenv.agents.settings import check_number, check_whole
 from codeenv.errors import CodeenvError
 
 __all__ = ["MINI", "RLEFConfig"]
@@ -104,9 +105,7 @@ class RLEFConfig:
             value = getattr(self, name)
             if value is not None and not 0.0 < value < 1.0:
                 raise CodeenvError(f"{name} is {value!r}; use a number between 0 and 1, such as 2e-7 for an 8B model")
-        for name in ("gamma", "gae_lambda"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number from 0.0 to 1.0")
+        self._check_numbers()
         if self.gae_lambda < 1.0 and (ALGORITHMS[self.algorithm].baseline != "critic" or self.critic_level == "token"):
             raise CodeenvError(
                 f"gae_lambda is {self.gae_lambda!r}, which needs the turn-level critic; set algorithm to 'rlef' and critic_level "
@@ -124,9 +123,19 @@ class RLEFConfig:
                 f"staleness is {self.staleness}, which needs the factor for tokens of an older policy; set algorithm to 'rlef' "
                 "and recompute_logprobs to true, or staleness to 0"
             )
-        for name in ("clip", "kl_coefficient", "weight_decay", "warmup_updates", "critic_only_iterations", "staleness"):
-            if getattr(self, name) < 0:
-                raise CodeenvError(f"{name} is {getattr(self, name)!r}; use a number of at least 0")
+
+    def _check_numbers(self) -> None:
+        for name in ("warmup_updates", "critic_only_iterations", "staleness"):
+            check_whole(name, getattr(self, name), 0)
+        for name, most in (("gamma", 1.0), ("gae_lambda", 1.0), ("clip", 1e3), ("kl_coefficient", 1e3), ("weight_decay", 1e3)):
+            check_number(name, getattr(self, name), 0.0, most)
+        for name in ("beta1", "beta2"):
+            check_number(name, getattr(self, name), 0.0, 1.0, below=True)
+        if self.value_clip is not None:
+            check_number("value_clip", self.value_clip, 0.0, 1e6)
+        check_number("max_grad_norm", self.max_grad_norm, 0.0, 1e9, above=True)
+        check_number("temperature", self.temperature, 0.0, 10.0, above=True)  # the likeliest token teaches nothing
+        self.sampling()
 
     def sampling(self) -> Sampling:
         """Return how responses are drawn."""

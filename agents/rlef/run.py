@@ -20,7 +20,7 @@ from codeenv.agents.lm.scoring import Critic
 from codeenv.agents.lm.storage import save_pretrained
 from codeenv.agents.rlef.build import build_learner
 from codeenv.agents.rlef.checkpoint import latest_checkpoint, load_checkpoint, save_checkpoint, save_model
-from codeenv.agents.rlef.checks import check_boards, check_models
+from codeenv.agents.rlef.checks import check_boards, check_models, check_settings
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.families import FAMILIES
 from codeenv.agents.rlef.run_config import GuardConfig, TrainConfig
@@ -126,6 +126,7 @@ class TrainingRun:
         self.best = -1.0
         say = on_event or (lambda sentence: None)
         torch.set_num_threads(config.threads)
+        check_settings(config)
         check_boards(config)
         self._train, self._validation = self._problem_sets()
         if not (folder / "reference").exists():
@@ -267,7 +268,8 @@ class TrainingRun:
             return load_policy(config.model.name, config.model.dtype), chat_format(load_tokenizer(config.model.name))
         family = FAMILIES.get(config.problems, FAMILIES["mini"])
         chat = PlainFormat(family.tokenizer())
-        policy = build_mini_policy(chat.tokenizer, family.shape, config.seed)
+        room = max(family.shape.context, config.rlef.max_context_tokens)  # positions are rotations: more cost nothing
+        policy = build_mini_policy(chat.tokenizer, dataclasses.replace(family.shape, context=room), config.seed)
         if config.sft_steps:
             say(f"warm start: {config.sft_steps} supervised steps")
             train_supervised(policy, family.documents(chat, config.seed), config.sft(), config.seed)

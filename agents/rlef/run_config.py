@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import types
 import typing
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from codeenv.agents.alignment.config import AlignmentConfig
 from codeenv.agents.lm.vllm_server import ServerConfig
 from codeenv.agents.rlef.config import RLEFConfig
 from codeenv.agents.rlef.sft import SFTConfig
+from codeenv.agents.settings import check_number, check_whole
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.trace_head.config import AuxiliaryConfig
@@ -91,6 +93,10 @@ class GuardConfig:
     min_entropy: float = 0.0
     max_judge_errors: float = 0.1
 
+    def __post_init__(self) -> None:
+        for name, most in (("max_kl", 1e6), ("min_entropy", 1e3), ("max_judge_errors", 1.0)):
+            check_number(f"guards.{name}", getattr(self, name), 0.0, most)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
@@ -113,8 +119,8 @@ class TrainConfig:
         keep: most checkpoints kept, beside the best one.
         validate_every: iterations between validations; 0 never validates.
         validation_episodes: problems of one validation.
-        seed: decides everything but times.
-        threads: of torch.
+        seed: decides everything but times; from 0 to 2**32 - 1.
+        threads: of torch; at most 4 for each processor core, or 64.
         workers: judge workers.
         accelerate: learn on accelerate's devices: a GPU, or the processes of `accelerate launch`.
         tensorboard: also write metrics for TensorBoard.
@@ -148,11 +154,14 @@ class TrainConfig:
     wandb_project: str = "codeenv"
 
     def __post_init__(self) -> None:
-        for name, least in (("sft_steps", 0), ("checkpoint_every", 1), ("keep", 1), ("validate_every", 0), ("threads", 1)):
-            if getattr(self, name) < least:
-                raise CodeenvError(f"{name} is {getattr(self, name)}; use a whole number of at least {least}")
-        if self.workers < 1 or self.validation_episodes < 1:
-            raise CodeenvError("workers and validation_episodes must be at least 1")
+        for name in ("checkpoint_every", "keep", "workers", "validation_episodes"):
+            check_whole(name, getattr(self, name), 1)
+        for name in ("sft_steps", "validate_every"):
+            check_whole(name, getattr(self, name), 0)
+        for name, least, most in (("threads", 1, max(64, 4 * (os.cpu_count() or 1))), ("seed", 0, 2**32 - 1)):
+            value = getattr(self, name)
+            if type(value) is not int or not least <= value <= most:
+                raise CodeenvError(f"{name} is {value!r}; use a whole number from {least} to {most}")
         if self.sft_steps and self.model.name != "mini":
             raise CodeenvError(f"sft_steps is {self.sft_steps}; the supervised warm start is the miniature's, set it to 0")
 
@@ -185,12 +194,34 @@ def read_config(path: Path) -> TrainConfig:
     import yaml
 
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        if doubled := _doubled_key(yaml.compose(text, Loader=yaml.SafeLoader)):
+            raise CodeenvError(f"the config {str(path)!r} sets {doubled}; set it once")
+        data = yaml.safe_load(text)
+    except UnicodeDecodeError as error:
+        raise CodeenvError(f"the config {str(path)!r} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
     except OSError as error:
         raise CodeenvError(f"cannot read the config {str(path)!r}: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise CodeenvError(f"the config {str(path)!r} is not YAML: {str(error).splitlines()[0]}") from None
     return build_config(TrainConfig, data or {}, str(path))
+
+
+def _doubled_key(node: Any) -> str:
+    """Return words for the first key that stands twice in a mapping of a YAML document; "" if there is none."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return ""
+    seen: set[str] = set()
+    for key, value in node.value:
+        if key.value in seen:
+            return f"{str(key.value)!r} a second time in line {key.start_mark.line + 1}"
+        if isinstance(key, yaml.ScalarNode):
+            seen.add(key.value)
+        if found := _doubled_key(value):
+            return found
+    return ""
 
 
 def build_config(kind: type[Config], data: Any, where: str, prefix: str = "") -> Config:

@@ -197,7 +197,7 @@ class Learner:
         """Return the seed of each episode's own generator, `None` where all draw from one."""
         if not self.devices.streams:
             return None
-        return [(self._seed * 1_000_003 + number) * 1_000_003 + place for place in places]
+        return [((self._seed * 1_000_003 + number) * 1_000_003 + place) % 2**63 for place in places]
 
     def learn(self, collection: Collection) -> Metrics:
         """Update policy and critic on a collection.

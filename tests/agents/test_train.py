@@ -190,13 +190,16 @@ def test_an_empty_collection_stops_with_a_sentence(judge: Any, tmp_path: Path) -
         ("task: {feedback: loud}", "there is no feedback named 'loud'"),
         ("task: 3", "task is 3; it must be a mapping"),
         ("a: [", "is not YAML"),
+        ("seed: 1\nseed: 2", "sets 'seed' a second time in line 2"),
+        ("rlef: {episodes: 4, episodes: 8}", "sets 'episodes' a second time in line 1"),
+        (b"problems: m\xe4rz", "is not UTF-8"),
         ("model: {name: gpt2}\nsft_steps: 5", "the supervised warm start is the miniature's"),
     ],
 )
 def test_a_config_that_cannot_work_is_refused_with_a_sentence(
-    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str | bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "c.yaml").write_text(text)
+    (tmp_path / "c.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
     assert main(["train", "--config", str(tmp_path / "c.yaml"), "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
     assert words in error

@@ -61,6 +61,26 @@ def save_mini(folder: Path) -> Path:
         ({}, ["--model.critic", "/nowhere"], "cannot load a model from '/nowhere'"),
         ({}, ["--problems", "EMPTY"], "holds no problem"),
         ({}, ["--rlef.learning-rate", "10"], "learning_rate is 10.0"),
+        ({}, ["--threads", "100000"], "threads is 100000; use a whole number from 1 to"),
+        ({}, ["--seed", "-1"], "seed is -1; use a whole number from 0 to 4294967295"),
+        ({}, ["--seed", str(2**32)], "seed is 4294967296"),
+        ({}, ["--rlef.beta1", "2"], "beta1 is 2.0; use a number from 0 to below 1"),
+        ({}, ["--rlef.beta2", "nan"], "beta2 is nan"),
+        ({}, ["--rlef.kl-coefficient", "nan"], "kl_coefficient is nan"),
+        ({}, ["--rlef.weight-decay", "inf"], "weight_decay is inf"),
+        ({}, ["--rlef.max-grad-norm", "0"], "max_grad_norm is 0.0"),
+        ({}, ["--rlef.clip", "nan"], "clip is nan"),
+        ({}, ["--rlef.value-clip", "-1"], "value_clip is -1.0"),
+        ({}, ["--rlef.temperature", "0"], "temperature is 0.0; use a number above 0"),
+        ({}, ["--rlef.top-p", "2"], "top_p is 2.0"),
+        ({}, ["--guards.max-kl", "nan"], "guards.max_kl is nan"),
+        ({}, ["--guards.max-judge-errors", "2"], "guards.max_judge_errors is 2.0"),
+        ({}, ["--workers", "0"], "workers is 0"),
+        ({}, ["--split", "nosuch"], "split is 'nosuch', and the generated problems 'mini' have none"),
+        ({}, ["--trace-head.mode", "on", "--trace-head.layer", "9"], "layer is 9, and the policy has 2"),
+        ({}, ["--server.url", "http://127.0.0.1:1", "--rlef.no-recompute-logprobs"], "recompute_logprobs is false"),
+        ({}, ["--server.url", "http://127.0.0.1:1", "--server.timeout-s", "nan"], "timeout_s nan"),
+        ({}, ["--alignment.fraction", "0.5", "--rlef.staleness", "1"], "set rlef.staleness to 0"),
     ],
 )
 def test_what_cannot_be_trained_is_a_sentence_and_leaves_no_folder(
@@ -88,6 +108,17 @@ def test_a_tracker_that_is_missing_is_said_before_the_run_begins(
     assert main(["train", *SHORT, flag, "--out", str(tmp_path / "run")]) == 2
     assert f"{package} is not installed; install it with: pip install {package}" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_any_seed_that_is_accepted_trains(seed: int, tmp_path: Path) -> None:
+    flags = ["--seed", str(seed), "--sft-steps", "1", "--accelerate"]
+    assert main(["train", *SHORT, *flags, "--out", str(tmp_path / "run")]) == 0
+
+
+def test_a_miniature_has_as_many_positions_as_are_asked_for(tmp_path: Path) -> None:
+    assert main(["train", *SHORT, "--rlef.max-context-tokens", "100000", "--out", str(tmp_path / "run")]) == 0
+    assert json.loads((tmp_path / "run" / "final" / "config.json").read_text())["max_position_embeddings"] == 100_000
 
 
 def test_padding_that_is_the_end_token_changes_no_number(tmp_path: Path) -> None:
