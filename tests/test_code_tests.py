@@ -18,8 +18,8 @@ def judge(request: pytest.FixtureRequest) -> Iterator[Judge]:
         yield judge
 
 
-def problem(test: str, entry: str = "f", starter: str = "") -> Problem:
-    return Problem("p", "", "call", entry, starter, private_tests=(CodeTest(test),), limits=LIMITS)
+def problem(test: str, entry: str = "f", starter: str = "", limits: Limits = LIMITS) -> Problem:
+    return Problem("p", "", "call", entry, starter, private_tests=(CodeTest(test),), limits=limits)
 
 
 WORKING = {
@@ -86,6 +86,16 @@ WORKING = {
     "many calls": ("f", "for n in range(2000):\n    assert f(n) == n + 1", "def f(x): return x + 1"),
     "tuples, sets, bytes, complex numbers and infinity": (
         "f", "v = [(1, {2}), b'x', 1j, float('inf'), frozenset([1]), None, True, 1.5]\nassert f(v) == v", "def f(v): return v",
+    ),
+    "a million numbers, unchanged": ("f", "x = list(range(10**6))\nassert f(x) == x", "def f(x): return x"),
+    "a million texts": ("f", "x = ['ab'] * 10**6\nassert f(x) == len(x)", "def f(x): return len(x)"),
+    "long rows of one kind and of several": (
+        "f",
+        "v = [[1.5, float('inf')] * 9, [True, None, 'a'] * 9, [10**30] * 9, (2,) * 9, [-0.0] * 9]\nassert repr(f(v)) == repr(v)",
+        "def f(v): return v",
+    ),
+    "two lone surrogates beside each other": (
+        "f", "v = '\\ud83d' + '\\ude00'\nassert f(v) == v and len(f([v, '\\U0001f600'])[0]) == 2", "def f(v): return v",
     ),
     "printing": ("f", "assert f(1) == 2", "print('hello')\ndef f(x):\n    print(x)\n    return x + 1"),
 }  # fmt: skip
@@ -214,6 +224,41 @@ def test_failures_get_their_verdict(judge: Judge, name: str) -> None:
     report = judge.judge(problem(test), source)
     assert report.verdict is verdict, report
     assert report.error or report.results[0].error
+
+
+SENDING = """
+import os, struct
+def send(text):
+    data = memoryview(struct.pack("<I", len(text)) + text.encode())
+    while data:
+        data = data[os.write(4, data):]
+def read(count):
+    while count:
+        count -= len(os.read(4, count))
+send('["value",{"r":99},[]]')
+sent = 0
+while True:
+    read(struct.unpack("<I", os.read(4, 4))[0])
+    sent += 1
+    if sent > MANY:
+        os.write(1, b"x" * (1 << 20))  # past the limit of output: another verdict
+    send('["value",%s,[]]' % (BODY))
+"""
+FLOODS = {
+    "brackets in a text": ("'\"' + '[' * ((16 << 20) - 100) + '\"'", 5),
+    "tuples": ("'[' + '{\"t\":[1]},' * 1500000 + '1]'", 2),
+    "lists in each other": ("'[' * 205 + ']' * 205", 1),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_the_answers_that_a_test_reads_are_limited_in_sum(judge: Judge, name: str) -> None:
+    body, many = FLOODS[name]
+    test = "for number in range(60):\n    try: f(number)\n    except ValueError: pass\nassert f(1) == 2"
+    limits = Limits(time_limit_s=1.0, memory_mb=512, output_kb=256)
+    report = judge.judge(problem(test, limits=limits), SENDING.replace("BODY", body).replace("MANY", str(many)))
+    assert report.verdict is Verdict.RUNTIME_ERROR, report
+    assert judge.judge(problem("assert f(1) == 2"), "def f(x): return x + 1").accepted
 
 
 def test_the_submissions_traceback_is_told_with_the_line_of_the_test(judge: Judge) -> None:

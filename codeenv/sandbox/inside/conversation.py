@@ -76,7 +76,7 @@ class Peer:
         self.exported: dict[int, Any] = {}
         self.identities: dict[int, int] = {}
         self.proxies: dict[int, Any] = {}
-        self.decode = frames.decoder(self._object)
+        self.decode = frames.decoder(self._object, float("inf") if "getattr" in open_to else frames.ANSWERS)
         self.unread = b""
         self.asked = 0
         self.gone: Gone | None = None

@@ -2,8 +2,8 @@
 
 The text is JSON. `null`, booleans, numbers, texts and lists are themselves (`NaN` and `Infinity` included); everything else
 is an object with one key: `t` tuple, `s` set, `z` frozenset, `d` dictionary as pairs, `b` bytes, `c` complex, `i` a large
-integer in hexadecimal, and `r` or `l` an object on the sender's or the receiver's side (only where the caller allows it).
-Reading it runs no code of the sender.
+integer in hexadecimal, `u` the characters of a text in which two lone surrogates would be read as one character, and `r` or
+`l` an object on the sender's or the receiver's side (only where the caller allows it). Reading it runs no code of the sender.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ from __future__ import annotations
 from _json import encode_basestring_ascii as _text
 from _json import make_scanner  # what `json.decoder` reads with
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 MAX_DEPTH = 100
 """Deepest nesting of containers that is written or read."""
+
+ANSWERS = 64 << 20
+"""Most that test code reads of one submission's answers (see `decoder`): more takes seconds of a process that is not limited."""
 
 _SMALL = 10**18
 
@@ -72,7 +76,7 @@ class _Encoder:
         elif kind is str:
             if len(value) > self.left:
                 raise TooLarge(f"a text of {len(value)} characters is too large")
-            self._take(_text(value))
+            self._take(_string(value))
         elif kind is bool:
             self._take("true" if value else "false")
         elif value is None:
@@ -108,6 +112,10 @@ class _Encoder:
         if depth >= MAX_DEPTH:
             raise NotPlain(f"the value is nested deeper than {MAX_DEPTH} levels")
         self._take(opening)
+        flat = None if pairs else self._flat(items)
+        if flat is not None:
+            self._take(flat + closing)
+            return
         first = True
         for item in items:
             if not first:
@@ -119,6 +127,24 @@ class _Encoder:
                 self.write(item, depth + 1)
         self._take(closing)
 
+    def _flat(self, items: Any) -> str | None:
+        """Return the text of items that are all scalars, in one go; `None` for others."""
+        if len(items) < _LONG:
+            return None
+        if 2 * len(items) - 1 > self.left:
+            raise TooLarge(f"{len(items)} items are too many")
+        try:
+            kinds = set(map(type, items))
+            if kinds == _INTEGERS and min(items) > -_SMALL and max(items) < _SMALL:
+                return repr(list(items))[1:-1]
+            if kinds == _FLOATS and "n" not in (text := repr(list(items))[1:-1]):
+                return text
+            if kinds == _TEXTS:
+                return ",".join(map(_string, items)) if sum(map(len, items)) <= self.left else None
+            return ",".join([_SCALARS[type(item)](item) for item in items]) if kinds <= _SCALARS.keys() else None
+        except Exception:  # a type that refuses to be looked up
+            return None
+
 
 _NAMED = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
@@ -128,10 +154,16 @@ def _float(value: float) -> str:
     return _NAMED.get(text, text)
 
 
+def _string(value: str) -> str:
+    if value.isascii() or value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass") == value:
+        return _text(value)
+    return '{"u":[' + ",".join(map(_text, value)) + "]}"
+
+
 def _short(value: str) -> str:
     if len(value) > _SHORT:
         raise TooLarge
-    return _text(value)
+    return _string(value)
 
 
 def _integer(value: int) -> str:
@@ -166,24 +198,16 @@ def _written(writers: dict[type, Callable[[Any], str]], few: int) -> dict[type, 
     return {**writers, list: a_list, tuple: a_tuple, dict: a_dictionary}
 
 
-_INTEGERS = {int}
-_MANY, _FEW, _SHORT = 256, 16, 1000
-_SHALLOW = _written(
-    _written(
-        _written(
-            {
-                int: _integer,
-                str: _short,
-                bool: lambda value: "true" if value else "false",
-                type(None): lambda value: "null",
-                float: _float,
-            },
-            _MANY,
-        ),
-        _FEW,
-    ),
-    _FEW,
-)
+_INTEGERS, _FLOATS, _TEXTS = {int}, {float}, {str}
+_MANY, _FEW, _SHORT, _LONG = 256, 16, 1000, 8
+_SCALARS: dict[type, Callable[[Any], str]] = {
+    int: _integer,
+    str: _short,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda value: "null",
+    float: _float,
+}
+_SHALLOW = _written(_written(_written(_SCALARS, _MANY), _FEW), _FEW)
 """Writers of what most values are, by type: a scalar, and few containers in each other; the general way takes three times as
 long.
 """
@@ -206,8 +230,14 @@ class _Reading:
         self.object_hook = object_hook
 
 
-def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str], Any]:
-    """Return a reader of texts; `objects` gives the object for a reference of kind `r` or `l`."""
+def decoder(objects: Callable[[str, int], Any] = _no_objects, most: float = float("inf")) -> Callable[[str], Any]:
+    """Return a reader of texts.
+
+    Args:
+        objects: gives the object for a reference of kind `r` or `l`.
+        most: the work that all texts together may be: a character is 1, an object with a tag `_TAGGED`.
+    """
+    left = most
 
     def hook(tagged: dict[str, Any]) -> Any:
         if len(tagged) != 1:
@@ -229,6 +259,8 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
             return set(body)
         if tag == "z":
             return frozenset(body)
+        if tag == "u":
+            return "".join(body)
         if tag == "c" and len(body) == 2:
             return complex(float(body[0]), float(body[1]))
         raise NotPlain(f"unknown tag {tag!r}")
@@ -236,6 +268,10 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
     scan: Callable[[str, int], Any] = make_scanner(_Reading(hook))  # type: ignore[arg-type]  # it asks for the attributes alone
 
     def decode(text: str) -> Any:
+        nonlocal left
+        left -= len(text) + _TAGGED * text.count("{")
+        if left < 0:
+            raise NotPlain("the texts are longer than what is read in sum")
         try:
             value, end = scan(text, 0)
         except NotPlain:
@@ -251,27 +287,17 @@ def decoder(objects: Callable[[str, int], Any] = _no_objects) -> Callable[[str],
     return decode
 
 
+_TAGGED = 20
+"""An object with a tag takes as long to read as so many characters more."""
+_STEPS = bytes(1 if byte == ord("[") else 255 for byte in range(256))
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]")
+
+
 def _too_deep(text: str) -> bool:
     """Whether brackets nest deeper than an honest encoder writes (two a level), outside texts."""
-    depth = 0
-    inside = escaped = False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character == "[":
-            depth += 1
-            if depth > 2 * MAX_DEPTH + 2:
-                return True
-        elif character == "]":
-            depth -= 1
-    return False
+    outside = "".join(text.replace("\\\\", "").replace('\\"', "").split('"')[::2])
+    brackets = outside.encode("ascii", "replace").translate(None, _NO_BRACKETS).replace(b"[]", b"")
+    return max(accumulate(memoryview(brackets.translate(_STEPS)).cast("b")), default=0) >= 2 * MAX_DEPTH + 2
 
 
 decode = decoder()
