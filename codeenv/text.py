@@ -1,8 +1,10 @@
-"""Bounded text: the one way to shorten what is shown to a person or a model."""
+"""Bounded text: the one way to shorten what is shown to a person or a model; and the lines of a program."""
 
 from __future__ import annotations
 
-__all__ = ["one_line", "shorten"]
+import re
+
+__all__ = ["one_line", "program_lines", "shorten"]
 
 
 def shorten(text: str, limit: int, keep_tail: float = 0.5) -> str:
@@ -37,6 +39,20 @@ def one_line(text: str, limit: int = 400) -> str:
     half = (limit - _MARK) // 2  # of a text of megabytes, only the ends are looked at
     head, tail = _printable(text[: 2 * limit])[:half], _printable(text[-2 * limit :])[-half:]
     return f"{head} ...[{len(text) - 2 * half:,} characters left out]... {tail}"
+
+
+_BREAK = re.compile(r"(?<=\n)|(?<=\r)(?!\n)")
+
+
+def program_lines(source: str) -> list[str]:
+    """Return the lines of a program as Python counts them, with their ends: `\\n`, `\\r\\n` and `\\r`, not form feeds.
+
+    Joined they are the program again; behind the last end there is one more line, which may be empty.
+
+    >>> program_lines("a\\rb\\r\\nc\\n")
+    ['a\\r', 'b\\r\\n', 'c\\n', '']
+    """
+    return _BREAK.split(source)
 
 
 _MARK = 50

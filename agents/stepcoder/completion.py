@@ -13,7 +13,7 @@ from codeenv.agents.stepcoder.curriculum import CurriculumConfig, PrefixCurricul
 from codeenv.problems import Problem
 from codeenv.submission import extract_code, fence
 
-__all__ = ["Completion", "joined", "with_beginning"]
+__all__ = ["Completion", "given_part", "joined", "with_beginning"]
 
 
 class Begun(Protocol):
@@ -44,6 +44,11 @@ def joined(response: str, given: str, require_fence: bool) -> str:
     if code is None or code.lstrip("\n").startswith(given.strip("\n")):
         return response
     return fence(given + code.lstrip("\n"))
+
+
+def given_part(source: str, response: str, given: str) -> str:
+    """Return the beginning of a program that its response did not write: the given lines, or "" if it repeated them itself."""
+    return given if source.startswith(given) and given not in response else ""
 
 
 class Completion:

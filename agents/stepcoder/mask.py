@@ -13,6 +13,7 @@ from typing import Literal
 
 from codeenv.agents.settings import check_choice, check_flag
 from codeenv.errors import CodeenvError
+from codeenv.text import program_lines
 
 __all__ = ["MaskConfig", "kept_lines", "random_mask", "token_mask", "token_spans"]
 
@@ -56,7 +57,8 @@ def kept_lines(source: str, covered: Collection[int] | None, config: MaskConfig 
         config: the open choices.
     """
     config = config or MaskConfig()
-    lines = frozenset(range(1, source.count("\n") + 2))
+    rows = program_lines(source)
+    lines = frozenset(range(1, len(rows) + 1))
     if covered is None:
         return lines
     try:
@@ -66,7 +68,7 @@ def kept_lines(source: str, covered: Collection[int] | None, config: MaskConfig 
     kept: set[int] = set()
     owned: set[int] = set()
     run = frozenset(covered)
-    silent = {number for number, line in enumerate(source.split("\n"), 1) if not line.strip() or line.lstrip().startswith("#")}
+    silent = {number for number, line in enumerate(rows, 1) if not line.strip() or line.lstrip().startswith("#")}
     _visit(tree.body, run, kept, owned, silent)
     if config.comments:
         kept |= silent | (lines - owned)
@@ -158,11 +160,7 @@ def token_mask(response: str, source: str, spans: Sequence[tuple[int, int]], kep
     if start < 0 or not source:
         return [True] * len(spans)
     stop = start + len(source)
-    line_of = [1] * (len(source) + 1)
-    line = 1
-    for index, char in enumerate(source):
-        line_of[index] = line
-        line += char == "\n"
+    line_of = [number for number, row in enumerate(program_lines(source), 1) for _ in row]
     mask = []
     for left, right in spans:
         inside = range(max(left, start) - start, min(right, stop) - start)

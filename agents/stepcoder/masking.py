@@ -12,12 +12,14 @@ from torch import Tensor
 from codeenv.agents.lm.chat_format import ChatFormat
 from codeenv.agents.lm.token_text import response_spans
 from codeenv.agents.rlef.collect import Played
+from codeenv.agents.stepcoder.completion import given_part
 from codeenv.agents.stepcoder.mask import MaskConfig, kept_lines, random_mask, token_mask
 from codeenv.episode import Turn
 from codeenv.judge import Judge, JudgeRequest
 from codeenv.judge.verdict import Verdict
 from codeenv.prediction.attempt import recording_request
 from codeenv.problems import CallTest, Problem, StdioTest, Test
+from codeenv.text import program_lines
 from codeenv.trace import Trace, TraceError
 
 __all__ = ["Coverage", "KnownLines", "Masking"]
@@ -107,8 +109,8 @@ class Masking:
                 continue
             text = chat.text(ids)
             spans = response_spans(chat.tokenizer, ids, text)
-            given = one.given if turn.source.startswith(one.given) and one.given not in text else ""
-            above = given.count("\n")  # lines of the program that are in the prompt
+            given = given_part(turn.source, text, one.given)
+            above = len(program_lines(given)) - 1  # lines of the program that are in the prompt
             kept = {line - above for line in kept_lines(turn.source, found, self.config)}
             masks[id(one)].append(token_mask(text, turn.source.removeprefix(given), spans, kept))
         return [masks[id(one)] for one in played]

@@ -19,6 +19,7 @@ from codeenv.agents.lm.token_text import response_spans
 from codeenv.agents.rlef.collect import Played
 from codeenv.agents.rlef.devices import Devices
 from codeenv.agents.rlef.turns import Chunk
+from codeenv.agents.stepcoder.completion import given_part
 from codeenv.agents.trace_head.classes import HEADS
 from codeenv.agents.trace_head.config import AuxiliaryConfig
 from codeenv.agents.trace_head.heads import Positions, TraceHead, head_loss, scaled_gradient
@@ -95,7 +96,8 @@ class Auxiliary:
             ids = one.conversation.response(number)
             text = chat.text(ids)
             spans = response_spans(chat.tokenizer, ids, text)
-            rows[id(one)].append((turn.source, turn_labels(text, turn.source, spans, found)))
+            given = given_part(turn.source or "", text, one.given)
+            rows[id(one)].append((turn.source, turn_labels(text, turn.source, spans, found, given)))
         return [rows[id(one)] for one in played]
 
     def begin(self, turns: Sequence[LabelledTurn]) -> None:

@@ -6,7 +6,7 @@ Nothing here sees a private test: runs are made from the problem's public tests 
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from codeenv.agents.trace_head.classes import NOT_REACHED, exception_class, outcome_class, value_classes
@@ -14,6 +14,7 @@ from codeenv.judge import Judge, JudgeRequest
 from codeenv.judge.verdict import Report, Verdict
 from codeenv.prediction.attempt import recording_request
 from codeenv.problems import CallTest, Problem, StdioTest
+from codeenv.text import program_lines
 from codeenv.trace import Trace, TraceError
 
 __all__ = ["RunLabels", "Submission", "TracedLabels", "Variable", "executable_lines", "last_assignments", "run_labels"]
@@ -67,38 +68,85 @@ def executable_lines(tree: ast.Module) -> frozenset[int]:
     )
 
 
-def last_assignments(source: str, tree: ast.Module) -> dict[str, int]:
-    """Return for each variable, as `f.x` or `x`, the character position behind its last static assignment."""
-    starts = [0]
-    for line in source.split("\n"):
-        starts.append(starts[-1] + len(line) + 1)
-    lines = source.split("\n")
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """A module (`node` is it), function or class: what its names begin with, and its names that another scope owns."""
 
-    def position(line: int, column: int) -> int:
-        return starts[line - 1] + len(lines[line - 1].encode()[:column].decode(errors="ignore"))  # columns are bytes
+    node: ast.AST
+    prefix: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)
+
+
+def last_assignments(source: str, tree: ast.Module) -> dict[str, int]:
+    """Return for each variable, as `f.x` or `x`, the character position behind its last static assignment.
+
+    What a function declares `global` or `nonlocal` is the owner's variable. Left out are names of class bodies, which are
+    attributes, and variables that an inner function rebinds: a record shows their values in the function that owns them alone.
+    """
+    lines = program_lines(source)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+
+    def position(node: ast.stmt | ast.expr) -> int:  # columns are bytes
+        line, column = node.end_lineno or node.lineno, node.end_col_offset or 0
+        return starts[line - 1] + len(lines[line - 1].encode("utf-8", "surrogatepass")[:column].decode(errors="ignore"))
 
     found: dict[str, int] = {}
+    shared: set[str] = set()
 
-    def visit(node: ast.AST, scope: str, end: int | None) -> None:
+    def visit(node: ast.AST, scopes: list[_Scope], end: int | None) -> None:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            inner = f"{scope}{node.name}."
+            inner = [*scopes, _scope(node, scopes)]
+            shared.update(owner + name for name, owner in inner[-1].elsewhere.items() if owner)
             for statement in node.body:
                 visit(statement, inner, None)
             return
         if isinstance(node, (ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
             return  # their variables are not traced
         if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign)):
-            end = position(node.end_lineno or node.lineno, node.end_col_offset or 0)
+            end = position(node)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            here = end if end is not None else position(node.end_lineno or node.lineno, node.end_col_offset or 0)
-            key = f"{scope}{node.id}"
-            found[key] = max(found.get(key, 0), here)
+            here = end if end is not None else position(node)
+            scope = scopes[-1]
+            if node.id in scope.elsewhere or not isinstance(scope.node, ast.ClassDef):
+                key = scope.elsewhere.get(node.id, scope.prefix) + node.id
+                found[key] = max(found.get(key, 0), here)
         for child in ast.iter_child_nodes(node):
-            visit(child, scope, end if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.expr)) else None)
+            visit(child, scopes, end if isinstance(node, (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.expr)) else None)
 
     for statement in tree.body:
-        visit(statement, "", None)
-    return found
+        visit(statement, [_Scope(tree)], None)
+    return {name: end for name, end in found.items() if name not in shared}
+
+
+def _scope(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef, outer: Sequence[_Scope]) -> _Scope:
+    elsewhere: dict[str, str] = {}
+    for inner in _own(node):
+        if isinstance(inner, ast.Global):
+            elsewhere |= dict.fromkeys(inner.names, "")
+        elif isinstance(inner, ast.Nonlocal):
+            for name in inner.names:
+                owners = [scope for scope in outer if _binds(scope.node, name)]
+                elsewhere[name] = owners[-1].elsewhere.get(name, owners[-1].prefix) if owners else ""
+    return _Scope(node, f"{outer[-1].prefix}{node.name}.", elsewhere)
+
+
+def _own(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield what is inside a scope, without the insides of inner functions and classes."""
+    for child in ast.iter_child_nodes(node):
+        yield child
+        if not isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+            yield from _own(child)
+
+
+def _binds(scope: ast.AST, name: str) -> bool:
+    """Return whether a function has a variable of that name: a parameter or one that it assigns."""
+    return isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)) and any(
+        (isinstance(node, ast.arg) and node.arg == name)
+        or (isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id == name)
+        for node in _own(scope)
+    )
 
 
 def run_labels(source: str | None, verdict: Verdict, trace: Trace | None) -> RunLabels:

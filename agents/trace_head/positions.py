@@ -9,6 +9,7 @@ import torch
 
 from codeenv.agents.trace_head.heads import Positions
 from codeenv.agents.trace_head.labels import RunLabels
+from codeenv.text import program_lines
 
 __all__ = ["TurnLabels", "build_positions", "turn_labels"]
 
@@ -32,7 +33,9 @@ class TurnLabels:
     names: tuple[str, ...]
 
 
-def turn_labels(text: str, source: str | None, spans: Sequence[tuple[int, int]], labels: RunLabels) -> TurnLabels | None:
+def turn_labels(
+    text: str, source: str | None, spans: Sequence[tuple[int, int]], labels: RunLabels, given: str = ""
+) -> TurnLabels | None:
     """Return the labels of a turn by token; `None` if the response has no token or nothing is known of the run.
 
     Args:
@@ -40,30 +43,36 @@ def turn_labels(text: str, source: str | None, spans: Sequence[tuple[int, int]],
         source: the program in it.
         spans: character spans of the response's tokens, from `response_spans`.
         labels: the run's labels.
+        given: the beginning of the program that is in the prompt; its lines and variables have no token here.
     """
     if not spans or labels.outcome is None:
         return None
-    start = text.rfind(source) if source else -1
+    written = source.removeprefix(given) if source else ""
+    start = text.rfind(written) if written else -1
     if source is None or start < 0:
         return TurnLabels(len(spans) - 1, labels, (), (), (), ())
-    stop = start + len(source)
+    stop = start + len(written)
     inside = [offset for offset, (left, right) in enumerate(spans) if left < stop and right > start]
     if not inside:
         return TurnLabels(len(spans) - 1, labels, (), (), (), ())
-    begins = [start]
-    for line in source.split("\n"):
-        begins.append(begins[-1] + len(line) + 1)
+    begins = [start - len(source) + len(written)]
+    rows = program_lines(source)
+    for row in rows:
+        begins.append(begins[-1] + len(row))
     lines, numbers = [], []
     for number, run in labels.lines.items():
-        left, right = begins[number - 1], begins[number] - 1
+        left = begins[number - 1]
+        right = left + len(rows[number - 1].rstrip("\r\n"))
+        if right <= start:
+            continue
         tokens = tuple(offset for offset in inside if spans[offset][0] < right and spans[offset][1] > left)
         if tokens:
             lines.append((tokens, int(run)))
             numbers.append(number)
     variables, names = [], []
     for variable in labels.variables:
-        last = start + variable.end
-        before = [offset for offset in inside if spans[offset][0] < last]
+        last = begins[0] + variable.end
+        before = [offset for offset in inside if start < last and spans[offset][0] < last]
         if before:
             variables.append((before[-1], variable.type, variable.bucket))
             names.append(variable.name)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from codeenv.agents.trace_head.classes import HEADS
 from codeenv.agents.trace_head.metrics import accuracy
 from codeenv.agents.trace_head.positions import TurnLabels
+from codeenv.text import program_lines
 
 __all__ = ["StaticBaseline", "ngrams"]
 
@@ -69,12 +70,12 @@ class StaticBaseline:
                     add(name, program, outcome)
             if source is None:
                 continue
-            lines = source.split("\n")
+            lines = [row.rstrip("\r\n") for row in program_lines(source)]
             for number, (_, run) in zip(turn.line_numbers, turn.lines, strict=True):
                 add("line", lines[number - 1], run)
             ends = {variable.name: variable.end for variable in turn.labels.variables}
             for variable, (_, kind, bucket) in zip(turn.names, turn.variables, strict=True):
-                text = f"{variable} {lines[source.count(chr(10), 0, ends[variable] - 1)]}"
+                text = f"{variable} {lines[len(program_lines(source[: ends[variable] - 1])) - 1]}"
                 add("type", text, kind)
                 add("bucket", text, bucket)
         found = {}

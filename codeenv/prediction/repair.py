@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import random
 
+from codeenv.text import program_lines
+
 __all__ = ["mask_lines", "mutate"]
 
 
@@ -21,7 +23,7 @@ def mask_lines(source: str, count: int, seed: int) -> tuple[str, tuple[str, ...]
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     simple = (ast.Assign, ast.AugAssign, ast.AnnAssign, ast.Return, ast.Expr, ast.Raise, ast.Assert)
-    lines = source.split("\n")
+    lines = [row.rstrip("\r\n") for row in program_lines(source)]
     starts: dict[int, int] = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.stmt):

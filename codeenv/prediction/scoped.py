@@ -225,12 +225,12 @@ class ScopedBuilder:
         if any(trace is None or trace.footer.dropped for trace in traces):
             return {}
         found = [final_values(trace, self.config.max_value_chars) for trace in traces if trace]
-        constants = _bound_once_to_literal(source)
+        left_out = _bound_once_to_literal(source) | _shared(source)
         fields = input_fields(test)
         asked: list[tuple[int, float, str, Any]] = []
         for name, (count, value) in found[0].items():
             agreed = all(name in other and same(other[name][1], value) for other in found[1:])
-            if agreed and name.rpartition(".")[2] not in constants and not any(same(value, given) for given in fields):
+            if agreed and name.rpartition(".")[2] not in left_out and not any(same(value, given) for given in fields):
                 asked.append((-count, self._random.random(), name, value))
         kept = {name: value for _, _, name, value in sorted(asked, key=lambda row: row[:2])[: self.config.names]}
         return {name: kept[name] for name in found[0] if name in kept}
@@ -288,3 +288,12 @@ def _bound_once_to_literal(source: str) -> set[str]:
         if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
             literal.update(target.id for target in node.targets if isinstance(target, ast.Name))
     return {name for name in literal if bound[name] == 1}
+
+
+def _shared(source: str) -> set[str]:
+    """Return the names that a program declares `nonlocal`: a record shows what their owner binds, not what others do."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return set()
+    return {name for node in ast.walk(tree) if isinstance(node, ast.Nonlocal) for name in node.names}

@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 import sys
 
+from codeenv.text import program_lines
+
 __all__ = ["after_future_imports", "disturbed"]
 
 _PREFIX = """exec(compile({helpers!r}, "<second run>", "exec")); import random; random.seed(987654321); del random"""
@@ -45,8 +47,8 @@ def disturbed(source: str) -> tuple[str, int]:
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return source, source.count("\n") + 1
-    rows = source.split("\n")
+        return source, len(program_lines(source))
+    rows = program_lines(source)
     if _has_sets(tree):
         lines = [row.encode("utf-8", "surrogatepass") for row in rows]
         for line, column, _, text in sorted(_edits(tree), reverse=True):
@@ -54,8 +56,10 @@ def disturbed(source: str) -> tuple[str, int]:
             lines[line - 1] = row[:column] + text.encode() + row[column:]
         rows = [row.decode("utf-8", "surrogatepass") for row in lines]
     after = after_future_imports(source)
-    rows.insert(after, _PREFIX.format(helpers=_HELPERS))
-    return "\n".join(rows), after
+    if after and not rows[after - 1].endswith(("\n", "\r")):
+        rows[after - 1] += "\n"
+    rows.insert(after, _PREFIX.format(helpers=_HELPERS) + "\n")
+    return "".join(rows), after
 
 
 def after_future_imports(source: str) -> int:

@@ -14,6 +14,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
+from codeenv.text import program_lines
 from codeenv.trace.blocks import MARK_BASE
 from codeenv.trace.events import KINDS, End, Event, ExceptionInfo, Footer, Header, Kind, Trace
 from codeenv.trace.recorder import DUMP, MAGIC, MARKS, MODES, WAITING, buffer_size
@@ -31,7 +32,7 @@ _FINALS = 128  # of more variables the latest are kept
 def collect(data: bytes | memoryview, source: str) -> Trace:
     """Return the trace in a recorder's buffer, of a run of `source`; a damaged buffer gives an empty trace that says so."""
     data = bytes(data[: buffer_size("full")])
-    lines = source.count("\n") + 1
+    lines = len(program_lines(source))
     records = data[MARK_BASE + MARKS :].split(b"\0", 1)[0].split(b"\n")
     unfinished = records.pop()  # no newline: cut in the middle of a record
     header = _header(records[0]) if records and data[:4] == MAGIC else {}

@@ -6,6 +6,8 @@ import ast
 import warnings
 from dataclasses import dataclass
 
+from codeenv.text import program_lines
+
 __all__ = ["Statement", "line_owners", "statements_of"]
 
 _HEAD_PARTS = ("test", "iter", "target", "subject", "items", "args", "returns", "bases", "keywords", "type", "pattern", "guard")
@@ -46,7 +48,7 @@ def statements_of(source: str) -> dict[int, Statement]:
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
-    lines = source.split("\n")
+    lines = [row.rstrip("\r\n") for row in program_lines(source)]
     found: dict[int, Statement] = {}
     in_class: set[ast.AST] = set()
     for node in ast.walk(tree):
@@ -119,7 +121,7 @@ def line_owners(source: str) -> dict[int, int]:
             owners[line] = statement.body or statement.line
     for line, statement in statements.items():
         owners[line] = statement.body or line
-    lines = source.split("\n")
+    lines = [row.rstrip("\r\n") for row in program_lines(source)]
     depths = [len(text) - len(text.lstrip()) if text.strip() else None for text in lines]
     for number in range(1, len(lines) + 1):
         if number in owners:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from codeenv.text import program_lines
 from codeenv.trace.events import Trace
 from codeenv.trace.spans import statements_of
 
@@ -71,7 +72,7 @@ def _places(source: str) -> dict[int, _Place]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return {}
     found: dict[int, _Place] = {}
-    end = source.count("\n") + 1
+    end = len(program_lines(source))
     stack: list[tuple[Sequence[ast.stmt], _Place]] = [(tree.body, _Place(0, end))]
     while stack:
         block, around = stack.pop()

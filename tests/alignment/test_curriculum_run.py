@@ -23,6 +23,7 @@ from codeenv.agents.stepcoder.completion import Completion, joined, with_beginni
 from codeenv.agents.stepcoder.curriculum import CurriculumConfig
 from codeenv.agents.stepcoder.mask import MaskConfig
 from codeenv.agents.stepcoder.masking import Coverage, Masking
+from codeenv.agents.trace_head.auxiliary import Auxiliary
 from codeenv.agents.trace_head.labels import RunLabels, Variable
 from codeenv.agents.trace_head.positions import TurnLabels
 from codeenv.agents.trace_head.static import StaticBaseline
@@ -122,6 +123,10 @@ def test_masks_are_those_of_the_lines_that_the_response_wrote(judge: Judge) -> N
     kept = masking.weights(masking.masks([one], chat, judge)).tolist()
     dropped = "".join(character for character, weight in zip(said, kept, strict=False) if not weight)
     assert dropped.strip() == "return 7"  # the only line that no test ran
+    ((_, labels),) = Auxiliary(4).labelled([one], chat, judge)[0]
+    assert labels is not None
+    lines = {said[at[0] : at[-1] + 1].strip(): run for at, run in labels.lines}
+    assert set(lines) == {"if x > 5:", "return 7", "return y if x > 0 else 0"}  # and none of the given ones
 
 
 def test_a_program_is_run_once_on_an_input_for_its_coverage(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,8 +75,9 @@ def test_comments_are_kept_if_asked():
     assert kept_lines("# a\nx = 1\n\ny = 2", [2, 4]) == {2, 4}
 
 
-def test_tokens_outside_the_program_keep_their_loss():
-    source = "if x:\n    a = 1\nelse:\n    b = 2\n"
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+def test_tokens_outside_the_program_keep_their_loss(end):
+    source = "if x:\n    a = 1\nelse:\n    b = 2\n".replace("\n", end)
     response = f"I think:\n```python\n{source}```\nDone."
     tokens = [response[i : i + 3] for i in range(0, len(response), 3)]
     mask = token_mask(response, source, token_spans(tokens), kept_lines(source, [1, 2]))

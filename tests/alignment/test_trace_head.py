@@ -14,6 +14,7 @@ from codeenv.agents.trace_head.heads import TraceHead, head_loss, scaled_gradien
 from codeenv.agents.trace_head.labels import RunLabels, Submission, TracedLabels, Variable
 from codeenv.agents.trace_head.metrics import auroc, class_f1, head_metrics, macro_f1, majority
 from codeenv.agents.trace_head.positions import build_positions, turn_labels
+from codeenv.agents.trace_head.static import StaticBaseline
 from codeenv.errors import CodeenvError
 from codeenv.judge.verdict import Verdict
 from codeenv.problems import CallTest, Problem
@@ -50,6 +51,59 @@ def test_labels_are_those_of_the_first_failing_public_test(judge):
     found = {one.name: (TYPES[one.type], BUCKETS[one.bucket]) for one in labels.variables}
     assert found == {"f.y": ("int", "0..10"), "f.z": ("sequence", "larger"), "f.w": ("not_reached", "not_reached")}
     ends = {one.name: BRANCH[: one.end].splitlines()[-1].strip() for one in labels.variables}
+    assert ends == {"f.y": "y = x", "f.z": "z = [y] * 12", "f.w": 'w = "never"'}
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\f\n"])
+def test_lines_end_as_python_ends_them(judge, end):
+    source = BRANCH.replace("\n", end)
+    plain, labels = labels_of(judge, BRANCH), labels_of(judge, source)
+    assert labels.lines == plain.lines
+    assert [(one.name, source[: one.end].split(end)[-1]) for one in labels.variables] == [
+        (one.name, BRANCH[: one.end].split("\n")[-1]) for one in plain.variables
+    ]
+    spans = [(at, at + 1) for at in range(len(source))]
+    found = turn_labels(source, source, spans, labels)
+    rows = {source[at[0] : at[-1] + 1].strip() for at, _ in found.lines}
+    assert rows == {"if x < 0:", "y = -x", "z = [y] * 12", "y = x", 'w = "never"', "return y + 1"}
+    StaticBaseline().observe([source], [found])
+
+
+@pytest.mark.parametrize(
+    ("source", "names"),
+    [
+        ("g = 0\ndef f(x):\n    global g\n    g = abs(x)\n    return g\n", {"g": "int"}),
+        ("def f(x):\n    global g\n    g = 'ab'\n    return abs(x)\n", {"g": "str"}),
+        (
+            "def f(x):\n    c = None\n    def h():\n        nonlocal c\n        c = abs(x)\n    h()\n    return c\n",
+            {},
+        ),
+        (
+            "def f(c):\n    def h():\n        nonlocal c\n        def k():\n            nonlocal c\n            c = abs(c)\n"
+            "        k()\n    h()\n    return c\n",
+            {},
+        ),
+        (
+            "class K:\n    a = 1\n    for b in 'xy': pass\n    def m(self, x):\n        d = abs(x)\n        return d\n"
+            "def f(x):\n    return K().m(x)\n",
+            {"K.m.d": "int"},
+        ),
+        ("def f(x):\n    y = abs(x)\n    def h():\n        y = 'never'\n    return y\n", {"f.y": "int", "f.h.y": "not_reached"}),
+    ],
+    ids=["global", "global alone", "nonlocal", "nonlocal of nonlocal", "a class's body", "another scope's name"],
+)
+def test_names_belong_to_the_scope_that_owns_them(judge, source, names):
+    assert {one.name: TYPES[one.type] for one in labels_of(judge, source).variables} == names
+
+
+def test_the_given_beginning_of_a_program_has_no_tokens_and_the_rest_keeps_its_labels(judge):
+    given = "".join(BRANCH.splitlines(keepends=True)[:4])
+    text = f"```python\n{BRANCH.removeprefix(given)}```"
+    spans = [(at, at + 1) for at in range(len(text))]
+    found = turn_labels(text, BRANCH, spans, labels_of(judge, BRANCH), given)
+    assert found.line_numbers == (5, 7, 8, 9)
+    assert [text[at[0] : at[-1] + 1].strip() for at, _ in found.lines] == ["z = [y] * 12", "y = x", 'w = "never"', "return y + 1"]
+    ends = {name: text[: at + 1].splitlines()[-1].strip() for name, (at, *_) in zip(found.names, found.variables, strict=True)}
     assert ends == {"f.y": "y = x", "f.z": "z = [y] * 12", "f.w": 'w = "never"'}
 
 

@@ -178,6 +178,8 @@ def test_masks_and_mutations_keep_the_rest_of_the_program():
     for number, line in enumerate(lines, start=1):
         masked = masked.replace(f"MASKED_LINE_{number}", line, 1)
     assert masked == source
+    for end in ("\r", "\r\n"):
+        assert mask_lines(source.replace("\n", end), 2, seed=4) == mask_lines(source, 2, seed=4)
     assert mask_lines("def f(): pass", 1, 0) is None
     assert mask_lines("def f(", 1, 0) is None
     assert mutate(source, 0) != source

@@ -34,9 +34,18 @@ def build(judge, source, problem=CALL, **settings):
         ),
         ("total = 41\ntotal += 1\ndef f(x):\n    return total\n", {"total": 42}),
         ("def f(x):\n    c = 12\n    d = x\n    _e = 3\n    return c\n", {}),
+        ("def f(x):\n    c = len('ab') + 9\n    def h():\n        nonlocal c\n        c = 77\n    h()\n    return c\n", {}),
         ("def f(x):\n    big = 'ab' * 100\n    o = object()\n    return len(big)\n", {}),
     ],
-    ids=["a loop", "two functions", "mutation after assignment", "the module", "literals, copies, hidden", "long and odd values"],
+    ids=[
+        "a loop",
+        "two functions",
+        "mutation after assignment",
+        "the module",
+        "literals, copies, hidden",
+        "nonlocal",
+        "long and odd values",
+    ],
 )
 def test_final_values_are_asked_by_scope(judge, source, values):
     built = build(judge, source)
@@ -99,6 +108,13 @@ def test_sets_whose_order_does_not_matter_are_asked_about(judge, source, output)
 def test_a_crash_behind_a_set_keeps_its_line(judge):
     source = "def f(x):\n    s = {'a', 'b'}\n    for c in s:\n        pass\n    return x[9]\n"
     assert build(judge, source).items[0].exception == ("IndexError", 5)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\f\n"])
+def test_lines_end_as_python_ends_them(judge, end):
+    source = "def f(x):\n    s = {'a', 'b'}\n    for c in s:\n        pass\n    return x[9]\n".replace("\n", end)
+    assert build(judge, source).items[0].exception == ("IndexError", 5)
+    assert build(judge, source.replace("pass", "return c")).dropped == {"not_deterministic": 1}
 
 
 def test_a_program_that_does_not_parse_is_left_as_it_is():
