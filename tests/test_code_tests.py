@@ -36,6 +36,14 @@ WORKING = {
         "f", "try:\n    f(0)\n    assert False\nexcept ValueError:\n    pass",
         "class E(ValueError): pass\ndef f(x): raise E('no')",
     ),
+    "exceptions of the submission by name": (
+        "f", "from solution import Bad, Worse, f\nimport unittest\nclass T(unittest.TestCase):\n    def test(self):\n"
+        "        with self.assertRaises(Bad) as caught: f(1)\n        assert str(caught.exception) == 'one'\n"
+        "        with self.assertRaises(Worse): f(2)\n        with self.assertRaises(Bad): f(2)\n"
+        "        try: f(3)\n        except Bad: assert False\n        except KeyError: pass",
+        "class Bad(ValueError): pass\nclass Worse(Bad): pass\n"
+        "def f(x): raise {1: Bad('one'), 2: Worse('two'), 3: KeyError(3)}[x]",
+    ),
     "assertRaises": (
         "f", "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        with self.assertRaises(KeyError): f({})",
         "def f(d): return d['x']",
@@ -123,6 +131,11 @@ FAILING = {
     "a crash in assertRaises": (
         "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        with self.assertRaises(Exception): f(1)",
         "import ctypes\ndef f(x): ctypes.string_at(0)", Verdict.RUNTIME_ERROR,
+    ),
+    "another exception than the imported one": (
+        "from solution import Bad\ntry:\n    f(1)\nexcept Bad:\n    pass",
+        "class Bad(Exception): pass\ndef f(x): raise ValueError",
+        Verdict.RUNTIME_ERROR,
     ),
     "a test that asks nothing": ("pass", "def f(x): return 7", Verdict.WRONG_ANSWER),
     "a class of tests that fails": (

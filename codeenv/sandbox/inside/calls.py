@@ -125,7 +125,8 @@ class _Solution:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._entry(name)
+        value = self._entry(name)
+        return object.__getattribute__(value, "_peer").exception_class(value) if type(value) is Remote else value
 
 
 def _run_collected(namespace: dict[str, Any], candidate: Any) -> None:

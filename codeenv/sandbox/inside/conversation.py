@@ -51,6 +51,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "int": int,
     "float": float,
     "index": operator.index,
+    "kinds": lambda target: _kinds(target),
     "enter": lambda target: target.__enter__(),
     "exit": lambda target: target.__exit__(None, None, None),
     **{
@@ -58,6 +59,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
         for name in ("eq", "ne", "lt", "le", "gt", "ge", "add", "sub", "mul", "truediv", "floordiv", "mod")
     },
 }
+
+
+def _kinds(target: Any) -> list[str]:
+    """Return the names of an exception class and of those that it descends from, without `object`; none of anything else."""
+    return [kind.__name__ for kind in target.__mro__[:-1]] if type(target) is type and issubclass(target, BaseException) else []
 
 
 class Gone(BaseException):
@@ -78,6 +84,7 @@ class Peer:
         self.proxies: dict[int, Any] = {}
         self.decode = frames.decoder(self._object, float("inf") if "getattr" in open_to else frames.ANSWERS)
         self.unread = b""
+        self.classes: dict[str, type[BaseException]] = {}  # for the submission's exceptions that test code has imported
         self.asked = 0
         self.gone: Gone | None = None
         self._lock = _thread.RLock()  # test code and submissions may have threads; one conversation at a time
@@ -168,7 +175,7 @@ class Peer:
         """
         _, names, args, letter, words = message
         for name in names:
-            kind = getattr(builtins, name, None)
+            kind = self.classes.get(name) or getattr(builtins, name, None)
             if isinstance(kind, type) and issubclass(kind, BaseException) and not issubclass(kind, _ENDS):
                 try:
                     error: BaseException = kind(*args)
@@ -181,6 +188,22 @@ class Peer:
             error = RuntimeError(f"the submission raised {names[0]}")
         error.from_submission = (letter, words)  # type: ignore[attr-defined]
         return error
+
+    def exception_class(self, remote: Any) -> Any:
+        """Return a class of ours that stands for an exception class of the other end, so that `except` can name it; what is no
+        such class is returned as it is.
+        """
+        names = self.ask("kinds", remote)
+        if type(names) is not list or not all(type(name) is str for name in names):
+            return remote
+        base: type[BaseException] | None = None
+        for name in reversed(names):
+            kind = getattr(builtins, name, None)
+            if isinstance(kind, type) and issubclass(kind, BaseException):
+                base = base if issubclass(kind, (StopIteration, *_ENDS)) else kind
+            elif base is not None:
+                base = self.classes.setdefault(name, type(name, (base,), {"__module__": "solution"}))
+        return remote if base is None or names[0] not in self.classes else self.classes[names[0]]
 
     def _export(self, value: Any) -> str:
         if isinstance(value, (Remote, Callback)) and object.__getattribute__(value, "_peer") is self:
