@@ -96,6 +96,11 @@ def open_pool(
         raise SandboxError(f"{next(iter(settings))!r} is not a setting of sandbox {sandbox!r}")
     _check_own_limits()
     path = interpreter or sys.executable
+    if isinstance(packages, str):
+        raise SandboxError(f"packages is the text {packages!r}; use a list of names, such as ['numpy']")
+    for name in packages:
+        if not (isinstance(name, str) and all(part.isidentifier() for part in name.split("."))):
+            raise SandboxError(f"packages has {name!r}; use names to import, such as 'numpy'")
     config = WorkerConfig(
         level=level,
         interpreter=path,
@@ -199,7 +204,10 @@ def _find_places(names: tuple[str, ...], interpreter: str) -> tuple[tuple[str, s
     rows: list[tuple[str, str, bool]] = []
     if interpreter == sys.executable:
         for name in names:
-            spec = importlib.util.find_spec(name)
+            try:
+                spec = importlib.util.find_spec(name)
+            except ModuleNotFoundError:  # of what is before a dot
+                continue
             if spec is not None and spec.origin is not None:
                 rows.append((name, spec.origin, bool(spec.submodule_search_locations)))
     elif names:

@@ -40,7 +40,7 @@ class Pool:
     """
 
     def __init__(self, start: Callable[[], WorkerLike], size: int) -> None:
-        if size < 1:
+        if type(size) is not int or size < 1:
             raise SandboxError(f"workers is {size!r}; use a whole number of at least 1")
         self.size = size
         self._start = start
