@@ -63,14 +63,18 @@ def main(
     token = os.environ.get("CODEENV_TOKEN")
     if token_file is not None:
         try:
-            token = Path(token_file).read_text().strip()
+            token = Path(token_file).read_text("utf-8").strip()
         except OSError as error:
             raise CodeenvError(f"cannot read the token file {token_file!r} ({error.strerror})") from None
+        except UnicodeDecodeError:
+            raise CodeenvError(f"the token file {token_file!r} is not UTF-8 text; write a token of letters and digits") from None
+        if not token:
+            raise CodeenvError(f"the token file {token_file!r} is empty; write a token of at least 16 characters into it")
     settings = ServerSettings(
         host=host,
         port=port,
         token=token or None,
-        workers=workers or os.cpu_count() or 1,
+        workers=(os.cpu_count() or 1) if workers is None else workers,
         queue=queue,
         sandbox=sandbox,
         isolation=isolation,

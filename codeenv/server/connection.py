@@ -13,7 +13,10 @@ from http import HTTPStatus
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-__all__ = ["guarded"]
+__all__ = ["HEAD_BYTES", "guarded"]
+
+HEAD_BYTES = 64 << 10
+"""Most bytes of a request's head."""
 
 _LINGER_S = 5.0
 """How long a client may go on sending a body after the answer that did not need it."""
@@ -52,6 +55,7 @@ class _GuardedProtocol(H11Protocol):
             self.loop.call_later(_REFUSAL_S, self._cut)
             return
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)  # pause_writing at the first byte that the client does not take
         self._head = self.loop.call_later(self.limit_s, self._late)
 
     def data_received(self, data: bytes) -> None:
@@ -76,6 +80,16 @@ class _GuardedProtocol(H11Protocol):
         super().on_response_complete()
         if self.conn.their_state is h11.SEND_BODY:
             self.loop.call_later(_LINGER_S, self._cut_leftover)
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True  # nothing more is said after these words
+            self.cycle.message_event.set()
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+        text = f"what came is no HTTP request that can be read; its head may have {HEAD_BYTES >> 10} KiB"
+        self._last_words(HTTPStatus.BAD_REQUEST, text)
 
     def pause_writing(self) -> None:
         super().pause_writing()

@@ -14,7 +14,7 @@ import uvicorn
 
 from codeenv.errors import CodeenvError
 from codeenv.server.app import create_app
-from codeenv.server.connection import guarded
+from codeenv.server.connection import HEAD_BYTES, guarded
 from codeenv.server.service import Service
 from codeenv.server.settings import ServerSettings
 from codeenv.server.telemetry import JsonFormatter, log
@@ -85,7 +85,7 @@ def serve(settings: ServerSettings) -> int:
             proxy_headers=False,  # a client must not choose the address in the log
             timeout_keep_alive=30,
             timeout_graceful_shutdown=max(1, math.ceil(settings.drain_s)),
-            h11_max_incomplete_event_size=64 << 10,
+            h11_max_incomplete_event_size=HEAD_BYTES,
         )
         facts = {
             "url": f"http://{host}:{port}",

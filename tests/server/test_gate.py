@@ -158,6 +158,48 @@ def test_a_setting_that_makes_no_sense_is_refused(settings, sentence):
         ServerSettings(**settings)
 
 
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (("--token-file", "empty"), "the token file 'empty' is empty"),
+        (("--token-file", "blank"), "the token file 'blank' is empty"),
+        (("--token-file", "bytes"), "the token file 'bytes' is not UTF-8 text"),
+        (("--token-file", "gone"), "cannot read the token file 'gone'"),
+        (("--workers", "0"), "workers is 0; use a whole number of at least 1"),
+    ],
+    ids=["an empty token", "a blank token", "a token of bytes", "no token file", "no workers"],
+)
+def test_a_flag_that_would_open_the_service_or_stop_its_work_is_refused_at_the_start(tmp_path, flags, sentence):
+    for name, content in (("empty", b""), ("blank", b" \n"), ("bytes", b"\xff\xfe" * 16)):
+        (tmp_path / name).write_bytes(content)
+    command = [sys.executable, "-m", "codeenv", "serve", "--port", "0", *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=tmp_path)
+    assert (done.returncode, "Traceback" in done.stderr) == (2, False)
+    assert sentence in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nLong: " + b"x" * (70 << 10),
+        b"POST /v1/judge HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n",
+    ],
+    ids=["another protocol", "no host", "a head that is too long", "a body in no chunks"],
+)
+def test_what_is_no_http_is_told_so_in_json(url, sent):
+    port = int(url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(sent)
+        words = b""
+        while piece := connection.recv(65536):
+            words += piece
+    head, _, body = words.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n")
+    assert "what came is no HTTP request that can be read" in json.loads(body)["error"]
+
+
 def test_more_connections_than_files_may_be_open_are_refused_at_the_start():
     command = f"ulimit -n 1024; exec {sys.executable} -m codeenv serve --port 0 --max-connections 2000"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)

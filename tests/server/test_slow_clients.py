@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -104,6 +105,38 @@ def test_a_client_that_does_not_take_its_answer_is_let_go():
             time.sleep(0.02)
         assert any(refused(client) for _ in range(600))
         assert httpx.get(f"{service.url}/healthz", timeout=60).text == "ok"
+
+
+def stalled(service):
+    """Return a client that takes no answers; the system's buffers are full, and the service holds the little that is left."""
+    host, port = re.fullmatch(r"http://(.*):(\d+)", service.url).groups()
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+    client.connect((host, int(port)))
+    client.settimeout(60)
+    ends = [f":{int(port):04X}", f":{client.getsockname()[1]:04X}"]
+    sizes = []
+    for _ in range(2000):
+        client.sendall(GET.replace(b"healthz", b"openapi.json") + b"\r\n")
+        time.sleep(0.02)
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            words = line.split()
+            if [words[1][-5:], words[2][-5:]] == ends:
+                sizes.append(int(words[4].partition(":")[0], 16))
+        if len(sizes) > 3 and sizes[-1] and sizes[-1] == sizes[-3]:
+            return client
+    raise AssertionError(f"the buffers were never full: {sizes[-5:]}")
+
+
+def test_a_client_that_leaves_a_few_kib_of_its_answers_is_let_go():
+    with running_service("--workers", "1", "--client-timeout-s", "1") as service, stalled(service) as client:
+        assert any(refused(client) for _ in range(600))
+        assert httpx.get(f"{service.url}/healthz", timeout=60).text == "ok"
+
+
+def test_a_client_that_leaves_a_few_kib_of_its_answers_does_not_hold_up_a_stop():
+    with running_service("--workers", "1", "--client-timeout-s", "2", "--drain-s", "600") as service, stalled(service):
+        assert service.stop() == 0
 
 
 def test_more_connections_than_are_served_are_told_so_and_counted():
