@@ -11,7 +11,10 @@ import contextlib
 import os
 import platform
 import socket
+import subprocess
+import sys
 import threading
+import time
 from typing import Any
 
 from codeenv.errors import MissingExtraError
@@ -30,6 +33,19 @@ _START_LIMIT_S = 120.0
 _RESTART_LIMIT_S = 20.0
 _STARTS = 5
 _GREETING_S = 10.0
+_PROBE_S = 60.0
+"""Backstop for a process that imports Ray and asks for the cluster once; Ray's own client gives that question up after 30 s."""
+_PROBE = """
+import sys
+try:
+    from ray._raylet import GcsClient
+except ImportError:
+    sys.exit(0)
+try:
+    GcsClient(address=sys.argv[1])
+except Exception as error:
+    sys.exit(str(error))
+"""
 _HEAD = 9
 _SETTINGS = b"\x04"
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(3) + _SETTINGS + bytes(5)  # RFC 9113, section 3.4, with empty settings
@@ -203,6 +219,7 @@ def _connect(address: str | None) -> None:
     try:
         if separator and port.isdigit() and "/" not in address:
             _greet(host.strip("[]"), int(port))  # Ray itself would try for minutes
+            _probe(address)
         ray.init(address=address, namespace="codeenv", logging_level="ERROR", log_to_driver=False)
     except (OSError, RuntimeError, ValueError) as error:
         raise SandboxError(
@@ -216,14 +233,36 @@ def _greet(host: str, port: int) -> None:
     Raises:
         OSError: nothing listens there, or something else does.
     """
+    deadline = time.monotonic() + _GREETING_S
     with socket.create_connection((host, port), timeout=_GREETING_S) as connection:
         if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
             return
         connection.sendall(_PREFACE)
-        with connection.makefile("rb") as answer, contextlib.suppress(TimeoutError, ConnectionResetError):
-            if answer.read(_HEAD)[3:4] == _SETTINGS:
-                return
-    raise OSError("what listens there does not answer as Ray's server does")
+        answer = b""
+        with contextlib.suppress(TimeoutError, ConnectionResetError):
+            while len(answer) < _HEAD and (left := deadline - time.monotonic()) > 0:
+                connection.settimeout(left)
+                piece = connection.recv(_HEAD - len(answer))
+                if not piece:
+                    break
+                answer += piece
+    if len(answer) < _HEAD or answer[3:4] != _SETTINGS:
+        raise OSError("what listens there does not answer as Ray's server does")
+
+
+def _probe(address: str) -> None:
+    """Ask for the cluster from a process that can be ended: `ray.init` asks many times, and in C++ nothing interrupts it.
+
+    Raises:
+        OSError: no cluster answers at the address.
+    """
+    try:
+        done = subprocess.run([sys.executable, "-c", _PROBE, address], capture_output=True, text=True, timeout=_PROBE_S)
+    except subprocess.TimeoutExpired:
+        raise OSError(f"what listens there did not answer as Ray's server does within {_PROBE_S:g} s") from None
+    if done.returncode:
+        why = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+        raise OSError(f"what listens there does not answer as Ray's server does: {why[0]}")
 
 
 def _last_line(error: BaseException) -> str:

@@ -1,11 +1,13 @@
 """Judging on a Ray cluster of two nodes on this machine; one of them is killed in mid-run."""
 
+import contextlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -79,6 +81,51 @@ def test_something_else_that_listens_is_a_sentence(words):
         thread.join()
         connections[0].close()
     assert f"there is no Ray cluster at '127.0.0.1:{port}' (what listens there does not answer" in done.stderr
+
+
+def asked_of(address, flags=""):
+    """Return what a process says that asks for a cluster at an address."""
+    code = f"import codeenv.sandbox.ray as ours\n{flags}\nours.open_ray_pool(1, address={address!r})"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100).stderr
+
+
+def test_a_server_of_http_2_that_is_no_cluster_is_a_sentence_though_it_listens():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        held = []
+
+        def settle():
+            with contextlib.suppress(OSError):
+                while True:
+                    held.append(listener.accept()[0])
+                    held[-1].sendall(bytes(3) + b"\x04" + bytes(5))
+
+        threading.Thread(target=settle, daemon=True).start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        said = asked_of(address)
+        for connection in held:
+            connection.close()
+    assert f"SandboxError: there is no Ray cluster at {address!r} (what listens there d" in said
+
+
+def test_bytes_that_listen_and_drip_have_one_deadline_for_the_whole_greeting():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sent = []
+
+        def drip():
+            connection = listener.accept()[0]
+            with connection, contextlib.suppress(OSError):
+                for byte in bytes(3) + b"\x04" + bytes(5):  # HTTP/2, had it come in time
+                    connection.sendall(bytes([byte]))
+                    sent.append(byte)
+                    time.sleep(0.5)
+
+        thread = threading.Thread(target=drip)
+        thread.start()
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        said = asked_of(address, "ours._GREETING_S = 1.0")
+        thread.join()
+    assert f"SandboxError: there is no Ray cluster at {address!r} (what listens there does not answer" in said
+    assert len(sent) < 9
 
 
 def test_reports_of_the_cluster_are_those_of_this_machine(ray_judge, judge):
