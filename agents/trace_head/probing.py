@@ -22,9 +22,11 @@ from codeenv.agents.trace_head.metrics import accuracy
 from codeenv.agents.trace_head.positions import TurnLabels, build_positions
 from codeenv.errors import CodeenvError
 
-__all__ = ["ProbeResult", "ProbedTurn", "probe_policy"]
+__all__ = ["LEAST", "QUESTIONS", "ProbeResult", "ProbedTurn", "probe_policy"]
 
 QUESTIONS = ("outcome", "line", "type", "bucket")
+LEAST = 10
+"""Positions to fit to, and to score on, without which a question is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ProbeResult:
 def probe_policy(
     policy: PreTrainedModel, turns: Sequence[ProbedTurn], seed: int = 0, held_out: float = 0.3, batch: int = 32
 ) -> list[ProbeResult]:
-    """Return the result of each question at each layer.
+    """Return the result of each question at each layer; a question with fewer than `LEAST` positions is left out.
 
     Args:
         policy: the frozen policy.
@@ -94,7 +96,7 @@ def probe_policy(
         test = torch.tensor([turns[owner].problem_id in tested for owner in owners[question].tolist()], dtype=torch.bool)
         known = true >= 0
         fit, held = known & ~test, known & test
-        if int(fit.sum()) < 10 or int(held.sum()) < 10:
+        if int(fit.sum()) < LEAST or int(held.sum()) < LEAST:
             continue
         commonest = int(true[fit].mode().values)
         guess = accuracy(torch.full_like(true[held], commonest), true[held])

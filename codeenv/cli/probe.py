@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,6 +49,13 @@ def main(
         threads: of torch.
         as_json: print the results as JSON.
     """
+    if not models:
+        raise CodeenvError("no model is named; give the path or name of one or more, such as: codeenv probe MODEL --run RUN")
+    for name, value in (("limit", limit), ("threads", threads)):
+        if value < 1:
+            raise CodeenvError(f"--{name} is {value}; use a whole number of at least 1")
+    if out is not None and out.is_dir():
+        raise CodeenvError(f"--out {str(out)!r} is a folder; name a file, such as {str(out / 'probe.html')!r}")
     for package in ("torch", "transformers"):
         if importlib.util.find_spec(package) is None:
             raise MissingExtraError("codeenv probe", package, "agents")
@@ -55,23 +63,32 @@ def main(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    torch.set_num_threads(max(1, threads))
+    torch.set_num_threads(threads)
     by_id = {problem.id: problem for problem in (load(problems) if problems else _recorded(run))}
     programs = _programs(run, by_id, limit)
     if not programs:
         raise CodeenvError(
             f"the run in {str(run)!r} holds no program of a problem in {problems or 'its folder'!r}; name its data set"
         )
+    from codeenv.agents.trace_head.probing import LEAST, QUESTIONS
+
     found: dict[str, list[ProbeResult]] = {}
     with Judge() as judge:
         for name in models:
             found[name] = _probe(name, programs, judge, seed)
+            if missing := [question for question in QUESTIONS if all(one.question != question for one in found[name])]:
+                print(
+                    f"left out for {name}: {', '.join(missing)}: fewer than {LEAST} positions to fit to or to score on; "
+                    "record more episodes",
+                    file=sys.stderr,
+                )
     if as_json:
         print(json.dumps([{"model": name, **_row(result)} for name, results in found.items() for result in results]))
     else:
         _table(found)
     if out is not None:
         _page(found, out)
+        print(out, file=sys.stderr if as_json else sys.stdout)
     return 0
 
 
@@ -79,11 +96,22 @@ def _recorded(run: Path) -> list[Problem]:
     """Return the problems that a run recorded, which have their public tests alone."""
     path = run / "problems.jsonl"
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise CodeenvError(f"cannot read {str(path)!r}: {error.strerror}; name the run's data set in --problems") from None
-    cards = [json.loads(line) for line in lines if line.strip()]
-    return [Problem.from_dict({name: value for name, value in card.items() if name != "schema"}) for card in cards]
+    except UnicodeDecodeError as error:
+        raise CodeenvError(f"{str(path)!r} is no UTF-8 text: {error}; name the run's data set in --problems") from None
+    problems = []
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                card = json.loads(line)
+                if not isinstance(card, dict):
+                    raise CodeenvError("the row is not an object")
+                problems.append(Problem.from_dict({name: value for name, value in card.items() if name != "schema"}))
+            except (ValueError, RecursionError, CodeenvError) as error:
+                raise CodeenvError(f"{str(path)!r}, line {number}: {error}; name the run's data set in --problems") from None
+    return problems
 
 
 def _programs(run: Path, by_id: dict[str, Problem], limit: int) -> list[tuple[Problem, str, str]]:
@@ -163,4 +191,3 @@ def _page(found: dict[str, list[ProbeResult]], out: Path) -> None:
         series.append(Series("best control", [float(one.layer) for one in control], best))
         curves.append(Curve(f"Probe: {question}", "layer", "accuracy on held-out problems", series))
     write_report([], out, title="Probes", curves=curves)
-    print(out)

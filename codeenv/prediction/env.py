@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import gymnasium
+import numpy as np
 from gymnasium.spaces import Dict, Discrete
 
 from codeenv.episode import Observation
@@ -22,6 +24,8 @@ from codeenv.problems import Problem, load
 from codeenv.spaces import Unicode
 
 __all__ = ["PredictionEnv"]
+
+_T = TypeVar("_T")
 
 
 class PredictionEnv(gymnasium.Env[Observation, str]):
@@ -101,14 +105,14 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
         if kind is not None and kind not in KINDS:
             raise CodeenvError(f"item kind is {kind!r}; use one of {', '.join(KINDS)}")
         if items is not None:
-            found = read_items(items) if isinstance(items, (str, Path)) else list(items)
+            found = read_items(items) if isinstance(items, (str, Path)) else _all_of("items", items, PredictionItem)
             kept = [item for item in found if kind in (None, item.kind)]
             self.dropped = Counter({"other_kind": len(found) - len(kept)} if len(kept) < len(found) else {})
             if not kept:
                 kinds = ", ".join(sorted({item.kind for item in found})) or "none"
                 raise CodeenvError(f"there is no item of kind {kind or 'any'!r} among the items, whose kinds are: {kinds}")
             return kept
-        chosen = load(problems, split=split, limit=limit) if isinstance(problems, str) else problems
+        chosen = load(problems, split=split, limit=limit) if isinstance(problems, str) else _all_of("problems", problems, Problem)
         built = build_items(list(chosen), kind or "state", self.judge, seed)
         self.dropped = built.dropped
         if not built.items:
@@ -131,10 +135,12 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
                 raise CodeenvError(f"there is no item {options['item_id']!r}; ids look like {self.items[0].id!r}")
             self._item = found
         else:
-            index = options.get("index", int(self.np_random.integers(len(self.items))))
-            if not isinstance(index, int) or not 0 <= index < len(self.items):
+            index = options.get("index")
+            if "index" not in options:
+                index = int(self.np_random.integers(len(self.items)))
+            if isinstance(index, bool) or not isinstance(index, (int, np.integer)) or not 0 <= index < len(self.items):
                 raise CodeenvError(f"the reset option 'index' is {index!r}; use a whole number from 0 to {len(self.items) - 1}")
-            self._item = self.items[index]
+            self._item = self.items[int(index)]
         self._answer = None
         return self._observation(0), self._about(self._item)
 
@@ -173,3 +179,11 @@ class PredictionEnv(gymnasium.Env[Observation, str]):
     @staticmethod
     def _about(item: PredictionItem) -> dict[str, Any]:
         return {"item_id": item.id, "problem_id": item.problem.id, "kind": item.kind}
+
+
+def _all_of(name: str, given: Any, kind: type[_T]) -> list[_T]:
+    """Return given things as a list, if all are of one kind."""
+    found = list(given) if isinstance(given, Iterable) else None
+    if found is None or not all(isinstance(one, kind) for one in found):
+        raise CodeenvError(f"{name} is {reprlib.repr(given)}; pass a path, or a list of {kind.__name__}")
+    return found

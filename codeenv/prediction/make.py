@@ -165,7 +165,8 @@ def without_examples(statement: str) -> str:
 
 
 def shows(problem: Problem, test: StdioTest | CallTest) -> bool:
-    """Return whether a statement shows what a test gives: its input, and soon behind it its output, in any spacing and case.
+    """Return whether a statement shows what a test gives: its input, or its arguments in order, and soon behind
+    them its output, in any spacing and case.
 
     >>> shows(Problem("p", "f(1, 2) => true", "call", "f", public_tests=(test := CallTest((1, 2), {}, True),)), test)
     True
@@ -176,11 +177,23 @@ def shows(problem: Problem, test: StdioTest | CallTest) -> bool:
     else:
         given = _squeezed(", ".join([*map(repr, test.args), *(f"{name}={value!r}" for name, value in test.kwargs.items())]))
         wanted = _squeezed(repr(test.expected))
-    place = statement.find(given)
-    while given and place >= 0:
-        if wanted in statement[place + len(given) : place + len(given) + len(wanted) + _NEAR]:
+    parts = [given] if isinstance(test, StdioTest) else [_squeezed(repr(value)) for value in (*test.args, *test.kwargs.values())]
+    return _soon_behind(statement, [given], wanted) or _soon_behind(statement, parts, wanted)
+
+
+def _soon_behind(text: str, parts: Sequence[str], wanted: str) -> bool:
+    """Return whether a text holds some parts in order, each soon behind the last, and `wanted` soon behind them."""
+    place = text.find(parts[0]) if parts and parts[0] else -1
+    while place >= 0:
+        end = place + len(parts[0])
+        for part in [*parts[1:], wanted]:
+            found = text.find(part, end, end + len(part) + _NEAR)
+            if found < 0:
+                break
+            end = found + len(part)
+        else:
             return True
-        place = statement.find(given, place + 1)
+        place = text.find(parts[0], place + 1)
     return False
 
 

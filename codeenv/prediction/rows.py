@@ -46,6 +46,8 @@ def _checked(row: Any) -> dict[str, Any]:
             raise CodeenvError(f"field {field!r} is {reprlib.repr(row.get(field))}; it must be a text")
     if isinstance(row.get("test"), int) and row["test"] < 0:
         raise CodeenvError(f"field 'test' is {row['test']}; it must be the number of a public test, from 0")
+    if not (row.get("passed") is None or isinstance(row["passed"], bool)):
+        raise CodeenvError(f"field 'passed' is {reprlib.repr(row['passed'])}; it must be true, false or null")
     return row
 
 

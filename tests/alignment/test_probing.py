@@ -74,11 +74,17 @@ def test_the_verb_compares_models_on_a_recorded_run(tmp_path, judge, capsys):
         models.append(str(path))
     arguments = ["--run", str(tmp_path / "run"), "--problems", str(tmp_path / "problems.jsonl")]
     assert codeenv(["probe", *models, *arguments, "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    found = json.loads(said.out)
     assert {row["model"] for row in found} == set(models)
+    for question in {"outcome", "line", "type", "bucket"} - {row["question"] for row in found}:
+        assert question in said.err
     assert {row["layer"] for row in found} == {0, 1, 2}
     own = ["--run", str(tmp_path / "run")]  # the problems that the run recorded
-    assert codeenv(["probe", models[0], *own, "--out", str(tmp_path / "probe.html")]) == 0
+    assert codeenv(["probe", models[0], *own, "--json", "--out", str(tmp_path / "probe.html")]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)
+    assert "probe.html" in said.err
     assert "Probe: bucket" in (tmp_path / "probe.html").read_text()
 
 
@@ -87,3 +93,34 @@ def test_a_run_of_other_problems_or_without_any_is_refused(tmp_path, capsys):
     assert "name the run's data set in --problems" in capsys.readouterr().err
     assert codeenv(["probe", "nowhere", "--run", str(tmp_path), "--problems", "humaneval"]) == 2
     assert "probe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (b'{"broken', "line 2"),
+        (b"[1]", "line 2: the row is not an object"),
+        (b"{}", "line 2"),
+        (b"[" * 100_000, "line 2"),
+        (b"\xff\xfe", "is no UTF-8 text"),
+    ],
+)
+def test_damaged_problems_of_a_run_are_a_sentence(tmp_path, capsys, row, said):
+    (tmp_path / "problems.jsonl").write_bytes(b"\n" + row + b"\n")
+    assert codeenv(["probe", "nowhere", "--run", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "no model is named"),
+        (["m", "--limit", "0"], "--limit is 0"),
+        (["m", "--limit", "-5"], "--limit is -5"),
+        (["m", "--threads", "-3"], "--threads is -3"),
+        (["m", "--out", "."], "--out '.' is a folder"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused_before_the_work(tmp_path, capsys, arguments, said):
+    assert codeenv(["probe", *arguments, "--run", str(tmp_path)]) == 2
+    assert said in capsys.readouterr().err

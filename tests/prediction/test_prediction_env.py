@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
@@ -12,7 +13,7 @@ from codeenv.errors import CodeenvError
 from codeenv.prediction import answer_text
 from codeenv.prediction.env import PredictionEnv
 from codeenv.prediction.item import PredictionItem
-from codeenv.prediction.make import build_items, items_of
+from codeenv.prediction.make import build_items, items_of, shows
 from codeenv.prediction.repair import mask_lines, mutate
 from codeenv.prediction.rows import read_items, write_items
 from codeenv.problems import CallTest, Problem, StdioTest
@@ -98,6 +99,13 @@ def test_misuse_is_answered_with_a_sentence(judge):
         env.step(3)
     with pytest.raises(CodeenvError, match="index"):
         env.reset(options={"index": 99})
+    for index in (True, None, 1.0, "0"):
+        with pytest.raises(CodeenvError, match="index"):
+            env.reset(options={"index": index})
+    assert env.reset(options={"index": np.int64(1)})[1] == env.reset(options={"index": 1})[1]
+    for given in ({"items": 5}, {"items": [1, 2]}, {"items": [None]}, {"problems": 5}, {"problems": [1]}):
+        with pytest.raises(CodeenvError, match=next(iter(given))):
+            PredictionEnv("output", judge=judge, **given)
     with pytest.raises(CodeenvError, match="item_id"):
         env.reset(options={"id": 1})
     with pytest.raises(CodeenvError, match="no item"):
@@ -150,6 +158,19 @@ def test_a_statement_that_shows_the_answer_is_not_asked(judge, statement, asked)
     assert all("[14, 16]" not in item.problem.statement for item in built.items)
 
 
+@pytest.mark.parametrize(
+    ("statement", "shown"),
+    [
+        ("For example: s = 'abcde', c = 'ae', the result should be ('bcd',False)", True),
+        ("Delete from s = 'abcde' the characters of c = 'ae'.", False),
+        ("c = 'ae', s = 'abcde'", False),
+    ],
+)
+def test_arguments_that_are_named_in_prose_show_the_answer_too(statement, shown):
+    test = CallTest(("abcde", "ae"), {}, ("bcd", False))
+    assert shows(Problem("p", statement, "call", "f", public_tests=(test,)), test) is shown
+
+
 def test_items_are_written_and_read_back(judge, tmp_path):
     items = items_of(PROBLEMS, "output", judge)
     write_items(tmp_path / "items.jsonl", items)
@@ -160,7 +181,9 @@ def test_items_are_written_and_read_back(judge, tmp_path):
         read_items(tmp_path / "bad.jsonl")
 
 
-@pytest.mark.parametrize("change", [{"code": 5}, {"code": None}, {"values": []}, {"test": -1}, {"test": 9}, {"id": [1]}])
+@pytest.mark.parametrize(
+    "change", [{"code": 5}, {"code": None}, {"values": []}, {"test": -1}, {"test": 9}, {"id": [1]}, {"passed": "maybe"}]
+)
 def test_a_damaged_item_is_a_sentence_with_its_line(tmp_path, change):
     item = PredictionItem(
         "a", "state", DOUBLE, "def f(x): return 'a\u2028b'", DOUBLE.public_tests[0], "a\u2028b", ("f.x",), {"f.x": 1}
