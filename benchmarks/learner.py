@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
-import json
 import os
 import tempfile
 import time
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rlef_report import read_metrics
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from codeenv.agents.lm.chat_format import PlainFormat
@@ -49,8 +49,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.run:
-        run_shares(options.run)
+        try:
+            run_shares(options.run)
+        except OSError as error:
+            parser.error(str(error))
         return
+    if options.repeats < 1 or options.iterations < 2:
+        parser.error(f"--repeats is {options.repeats}, --iterations {options.iterations}; use at least 1 and 2")
     if "cache" in options.parts:
         cache(options.repeats)
     if "shares" in options.parts or "trl" in options.parts:
@@ -144,7 +149,7 @@ def shares(policy: Any, chat: PlainFormat, judge: Judge, iterations: int) -> Non
 
 def run_shares(folder: Path) -> None:
     """Print where the wall time of a run went, for the whole of it and for each quarter."""
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = read_metrics(folder)
     print("| iterations | wall s each | generation | waiting for the judge | update and the rest |\n|---|---|---|---|---|")
     quarter = -(-len(rows) // 4)
     for part in (range(len(rows)), *(range(first, min(len(rows), first + quarter)) for first in range(0, len(rows), quarter))):

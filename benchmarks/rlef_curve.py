@@ -7,12 +7,11 @@ python benchmarks/rlef_curve.py runs/smollm2 --figure docs/rlef_smollm2.svg
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from pathlib import Path
 from typing import Any
 
-from rlef_report import standalone_svg
+from rlef_report import read_metrics, standalone_svg
 
 from codeenv.evaluation.report.data import Curve, Series
 
@@ -33,7 +32,12 @@ def main() -> None:
     parser.add_argument("--block", type=int, default=4, help="iterations of one row")
     parser.add_argument("--figure", type=Path, help="write the curve here, as SVG")
     options = parser.parse_args()
-    metrics = [json.loads(line) for line in (options.run / "metrics.jsonl").read_text("utf-8").splitlines()]
+    if options.block < 1:
+        parser.error(f"--block is {options.block}; use 1 or more")
+    try:
+        metrics = read_metrics(options.run)
+    except OSError as error:
+        parser.error(str(error))
     blocks = [metrics[at : at + options.block] for at in range(0, len(metrics), options.block)]
     print(f"| iterations | {' | '.join(SHOWN.values())} |\n|{'---|' * (len(SHOWN) + 1)}")
     for block in blocks:

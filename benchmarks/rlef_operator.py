@@ -54,6 +54,8 @@ _WORKING = re.compile("#" + "".join(rf"([+-]\d+){re.escape(name)}" for name in O
 RLEF = dataclasses.replace(MINI, max_response_tokens=32, max_context_tokens=160)
 
 
+SETTINGS = ("sft_steps", "batch", "rate", "spread", "iterations", "episodes")
+"""What the results of a folder have in common."""
 REHEARSAL = Mixture(working=True, examples=0.25, tables=0.35, dialogues=0.4, chosen=False)
 """What `recipe` sees once more after each collection, so that it does not forget what operators give and what is wanted."""
 
@@ -182,7 +184,9 @@ def warm_start(arm: str, seed: int, folder: Path, options: argparse.Namespace) -
 
     train_supervised(policy, Documents(chat, seed, ARMS[arm]), config, seed, show)
     spent = time.process_time() - start
-    torch.save({"policy": policy.state_dict(), "cpu_s": spent}, folder / "start.pt")
+    part = folder / "start.part"
+    torch.save({"policy": policy.state_dict(), "cpu_s": spent}, part)
+    part.replace(folder / "start.pt")
     return policy, chat, spent
 
 
@@ -197,7 +201,7 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
     critic = build_mini_critic(chat.tokenizer, MiniShape(hidden=32, feed_forward=88, layers=2, heads=2), seed + 1)
     if not (folder / "before.json").exists():
         found = score(policy, chat, judge, arm, seed, options.episodes)
-        (folder / "before.json").write_text(json.dumps(found) + "\n", encoding="utf-8")
+        _write(folder / "before.json", found)
     before = json.loads((folder / "before.json").read_text(encoding="utf-8"))
     config = dataclasses.replace(RLEF, iterations=options.iterations)
     kind = WorkingLearner if ARMS[arm].working else Learner
@@ -216,7 +220,32 @@ def run(arm: str, seed: int, judge: Judge, options: argparse.Namespace) -> None:
             )
     after = score(policy, chat, judge, arm, seed, options.episodes)
     result = {"arm": arm, "seed": seed, "before": before, "after": after, "cpu_s": spent["cpu_s"]}
-    (folder / "result.json").write_text(json.dumps(result) + "\n", encoding="utf-8")
+    _write(folder / "result.json", result)
+
+
+def _write(path: Path, value: Any) -> None:
+    """Write JSON whole or not at all."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(value) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def keep_settings(folder: Path, options: argparse.Namespace) -> None:
+    """Note beside the results what they were made with.
+
+    Raises:
+        ValueError: those that are there were made with other settings, with a sentence.
+    """
+    path, asked = folder / "settings.json", {name: getattr(options, name) for name in SETTINGS}
+    if path.exists():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        for name, value in asked.items():
+            if kept.get(name) != value:
+                raise ValueError(f"{str(folder)!r} was made with {name} = {kept.get(name)}, not {value}; choose another --out")
+    elif any(folder.glob("*/*")):
+        raise ValueError(f"{str(folder)!r} does not say with which settings it was made; choose another --out, or --report")
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(path, asked)
 
 
 def score(policy: Any, chat: WorkingFormat, judge: Judge, arm: str, seed: int, episodes: int) -> dict[str, Any]:
@@ -281,7 +310,13 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="print the tables of what is in --out, run nothing")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    options.out.mkdir(parents=True, exist_ok=True)
+    if options.report and not any(options.out.glob("*/result.json")):
+        parser.error(f"{str(options.out)!r} holds no result; run without --report first")
+    if not options.report:
+        try:
+            keep_settings(options.out, options)
+        except (OSError, ValueError) as error:
+            parser.error(str(error))
     if options.probe:
         for arm in options.arms:
             warm_start(arm, options.seeds[0], options.out, options)

@@ -13,7 +13,7 @@ from scipy import stats
 from codeenv.evaluation.report.data import Curve, Series
 from codeenv.evaluation.report.figures import line_figure
 
-__all__ = ["interval", "standalone_svg", "write_tables"]
+__all__ = ["interval", "read_metrics", "standalone_svg", "write_tables"]
 
 ARMS = ("true", "random", "none", "independent")
 COLOURS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df", "#bf3989", "#57606a", "#0a7ea4")
@@ -37,6 +37,21 @@ def write_tables(folder: Path, order: Sequence[str], figure: Path | None = None)
     _at_equal_cost(found)
     if figure is not None:
         figure.write_text(_curves(found), encoding="utf-8")
+
+
+def read_metrics(folder: Path) -> list[Row]:
+    """Return the rows of a training run's `metrics.jsonl`.
+
+    Raises:
+        OSError: the folder holds none, with a sentence.
+    """
+    path = folder / "metrics.jsonl"
+    if not path.is_file():
+        raise OSError(f"{str(folder)!r} holds no training run (no metrics.jsonl); name the --out of a codeenv train")
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not rows:
+        raise OSError(f"{str(path)!r} has no row yet; wait for the first iteration")
+    return rows
 
 
 def interval(numbers: Sequence[float], signed: bool = False) -> str:
