@@ -260,7 +260,7 @@ def _end(result: TestResult, after: int | None) -> tuple[str, int] | None:
 
 
 def _draws_or_looks_at_clocks(source: str) -> bool:
-    """Return whether a program imports what no one can predict; the sandbox seeds `random`, so equal runs do not show it."""
+    """Return whether a program imports or calls what no one can predict: equal runs do not show it, as the sandbox seeds them."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -271,6 +271,12 @@ def _draws_or_looks_at_clocks(source: str) -> bool:
             names.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             names.add((node.module or "").partition(".")[0])
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
+            first = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            if node.func.id == "hash" and not isinstance(first, (int, float)):
+                return True  # that of a text or object is another in each process
+            if node.func.id == "__import__" and isinstance(first, str):
+                names.add(first.partition(".")[0])
     return not names.isdisjoint(_UNPREDICTABLE)
 
 

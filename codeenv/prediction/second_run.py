@@ -42,7 +42,7 @@ def disturbed(source: str) -> tuple[str, int]:
     Every other line stays a line. A program that does not parse is returned as it is, with its number of lines.
 
     >>> disturbed("for x in {'a', 'b'}:\\n    print(x)")[0].splitlines()[1]
-    "for x in _turned({'a', 'b'}):"
+    "for x in  _turned({'a', 'b'}):"
     """
     try:
         tree = ast.parse(source)
@@ -98,7 +98,7 @@ def _edits(tree: ast.Module) -> list[tuple[int, int, int, str]]:
     for rank, (value, name) in enumerate(wrapped):
         if isinstance(value, (ast.GeneratorExp, ast.Tuple, ast.Starred)):
             continue  # they may have no parentheses of their own, and are no sets
-        edits.append((value.lineno, value.col_offset, rank, f"{name}("))
+        edits.append((value.lineno, value.col_offset, rank, f" {name}("))  # `in[1]` would become one word
         edits.append((value.end_lineno or value.lineno, value.end_col_offset or 0, -rank, ")"))
     return edits
 
@@ -107,6 +107,8 @@ def _gone_through(node: ast.AST) -> list[ast.expr]:
     """Return the parts of a node whose members it takes in order, if they are sets."""
     if isinstance(node, (ast.For, ast.comprehension)):
         return [node.iter]
+    if isinstance(node, ast.YieldFrom):
+        return [node.value]
     if isinstance(node, ast.FormattedValue) or (isinstance(node, ast.Starred) and isinstance(node.ctx, ast.Load)):
         return [node.value]
     if isinstance(node, ast.Assign):
