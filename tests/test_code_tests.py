@@ -274,6 +274,11 @@ def test_the_answers_that_a_test_reads_are_limited_in_sum(judge: Judge, name: st
     assert judge.judge(problem("assert f(1) == 2"), "def f(x): return x + 1").accepted
 
 
+def test_the_kernels_own_limit_of_time_leaves_room_for_its_coarser_clock(judge: Judge) -> None:
+    source = "import resource\ndef f(): return resource.getrlimit(resource.RLIMIT_CPU)[0]"
+    assert judge.judge(problem("assert f() >= 1.2 * 40", limits=Limits(time_limit_s=40.0)), source).accepted
+
+
 def test_the_submissions_traceback_is_told_with_the_line_of_the_test(judge: Judge) -> None:
     report = judge.judge(problem("x = 1\nassert f(2) == 3\n"), "def f(x):\n    return x // 0\n")
     error = report.results[0].error

@@ -58,7 +58,7 @@ class Job:
 
 def limit(job: Job, times: int = 1) -> None:
     """Set the limits of this process; they cannot be raised again."""
-    seconds = int(job.cpu_s * times) + 2
+    seconds = int(1.5 * job.cpu_s * times) + 2  # the kernel counts whole ticks here: some percent more than the worker's clock
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     if job.memory:
         resource.setrlimit(resource.RLIMIT_AS, (job.memory, job.memory))
