@@ -81,7 +81,7 @@ class MixedLearner(Learner):
         if alignment is not None and (builder is None or scorer is None):
             raise CodeenvError("alignment needs a builder of items and a scorer of answers")
         self.alignment = alignment if alignment is not None and alignment.fraction > 0 else None
-        self._samples = (alignment.samples if alignment else None) or config.group
+        self._samples = (alignment.samples if alignment else None) or config.group_size
         if self.alignment and self.method.grouped and self._samples == 1:
             raise CodeenvError(
                 f"alignment.samples is 1, and algorithm {config.algorithm!r} compares the answers to one item; leave it out"
@@ -108,7 +108,7 @@ class MixedLearner(Learner):
         """Do one iteration: collect code and alignment episodes, learn from both, and make items of the failed programs."""
         start, start_cpu = time.perf_counter(), time.process_time()
         self.phase = "updating"  # drawing items changes the buffer's state: an iteration is done whole or not at all
-        prompts = self.config.episodes // self.config.group
+        prompts = self.config.episodes // self.config.group_size
         items, look = self._draw(quotas(prompts, self.alignment.fraction)[1]) if self.alignment else ([], None)
         collection = self._collect(problems, judge, prompts - len(items))
         self.answered = self._answers([item for item in items for _ in range(self._samples)])

@@ -16,13 +16,17 @@ from codeenv.errors import CodeenvError
 __all__ = ["MINI", "RLEFConfig"]
 
 
+_GROUP = 8
+"""Episodes on a problem where they are compared and nothing is said."""
+
+
 @dataclass(frozen=True, slots=True)
 class RLEFConfig:
     """How a policy is trained from the episodes that it plays. The task's own settings (turn limit, reward) are in `EnvConfig`.
 
     Attributes:
         algorithm: `rlef`, or one of the algorithms without a critic in `codeenv.agents.rlef.algorithms`.
-        group: episodes on each problem of a collection; algorithms that compare the episodes of a problem need at least 2.
+        group: episodes on each problem of a collection; 0 is 8 for algorithms that compare the episodes of a problem, else 1.
         critic_level: `turn` reads the critic at the last prompt token of each turn; `token` before every sampled token (the
             paper's ablation).
         iterations: collections; 12,000 gradient steps of the 8B model at 4 a collection.
@@ -54,7 +58,7 @@ class RLEFConfig:
     """
 
     algorithm: AlgorithmName = "rlef"
-    group: int = 1
+    group: int = 0
     critic_level: Literal["turn", "token"] = "turn"
     iterations: int = 3000
     episodes: int = 1024
@@ -93,8 +97,8 @@ class RLEFConfig:
             raise CodeenvError(f"there is no algorithm {self.algorithm!r}; use one of {', '.join(ALGORITHMS)}")
         if self.critic_level not in ("turn", "token"):
             raise CodeenvError(f"critic_level is {self.critic_level!r}; use 'turn' or 'token'")
-        if self.group < 1 or self.episodes % self.group:
-            raise CodeenvError(f"group is {self.group!r}; it must divide the {self.episodes} episodes of a collection")
+        if self.group < 0 or self.episodes % self.group_size:
+            raise CodeenvError(f"group is {self.group_size!r}; it must divide the {self.episodes} episodes of a collection")
         if self.group == 1 and ALGORITHMS[self.algorithm].grouped:
             raise CodeenvError(
                 f"algorithm {self.algorithm!r} compares episodes on one problem; set group to 2 or more, such as 8"
@@ -136,6 +140,11 @@ class RLEFConfig:
         check_number("max_grad_norm", self.max_grad_norm, 0.0, 1e9, above=True)
         check_number("temperature", self.temperature, 0.0, 10.0, above=True)  # the likeliest token teaches nothing
         self.sampling()
+
+    @property
+    def group_size(self) -> int:
+        """Episodes on each problem of a collection."""
+        return self.group or (_GROUP if ALGORITHMS[self.algorithm].grouped else 1)
 
     def sampling(self) -> Sampling:
         """Return how responses are drawn."""

@@ -247,6 +247,8 @@ def build_config(kind: type[Config], data: Any, where: str, prefix: str = "") ->
 
 def _checked(value: Any, hint: Any, where: str, name: str) -> Any:
     if typing.get_origin(hint) is typing.Literal:
+        if value is False and "off" in typing.get_args(hint):  # so YAML reads the word
+            value = "off"
         if value not in typing.get_args(hint):
             raise CodeenvError(f"{where}: {name} is {value!r}; use one of {', '.join(map(str, typing.get_args(hint)))}")
         return value

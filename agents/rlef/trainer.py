@@ -105,7 +105,7 @@ class Learner:
         """Do one iteration: collect, learn, and return its numbers."""
         start, start_cpu = time.perf_counter(), time.process_time()
         self._before, self.phase = self.generator.get_state(), "collecting" if self.completion is None else "updating"
-        collection = self._collect(problems, judge, self.config.episodes // self.config.group)
+        collection = self._collect(problems, judge, self.config.episodes // self.config.group_size)
         self.phase = "updating"
         metrics = self.learn(collection) | self._begun
         self.iteration += 1
@@ -127,7 +127,7 @@ class Learner:
 
     def _chosen(self, problems: ProblemSource, number: int, count: int) -> list[Problem]:
         """Return the problem of each episode of a collection with this many prompts."""
-        return [problem for problem in problems(number, count) for _ in range(self.config.group)]
+        return [problem for problem in problems(number, count) for _ in range(self.config.group_size)]
 
     def _collect(self, problems: ProblemSource, judge: Judge, count: int) -> Collection:
         """Return the collection of this iteration, with `count` prompts."""

@@ -114,7 +114,7 @@ def test_a_token_level_critic_is_read_before_every_sampled_token(batch_judge: Ju
     ("settings", "words"),
     [
         ({"algorithm": "ppo2"}, "there is no algorithm 'ppo2'"),
-        ({"algorithm": "grpo"}, "set group to 2 or more"),
+        ({"algorithm": "grpo", "group": 1}, "set group to 2 or more"),
         ({"group": 3}, "must divide"),
         ({"critic_level": "word"}, "critic_level is 'word'"),
     ],

@@ -20,7 +20,7 @@ from transformers import AutoTokenizer
 from codeenv.agents.lm.load import add_adapters, load_policy
 from codeenv.agents.rlef.config import MINI
 from codeenv.agents.rlef.run import TrainingRun, check_guards, open_judge
-from codeenv.agents.rlef.run_config import GuardConfig, TaskConfig, read_config
+from codeenv.agents.rlef.run_config import GuardConfig, TaskConfig, TrainConfig, read_config
 from codeenv.agents.rlef.trainer import TrainingStopped
 from codeenv.cli import main
 from codeenv.errors import CodeenvError
@@ -179,6 +179,13 @@ def test_an_empty_collection_stops_with_a_sentence(judge: Any, tmp_path: Path) -
         run.learner.learn(Collection(judge_errors=12))
 
 
+def test_the_word_off_is_what_yaml_reads_as_false_and_grpo_has_a_group_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("trace_head: {mode: off}\nmask: {mode: off}\nrlef: {algorithm: grpo, episodes: 16}\n")
+    config = read_config(tmp_path / "c.yaml")
+    assert (config.trace_head.mode, config.mask.mode, config.rlef.group_size) == ("off", "off", 8)
+    assert TrainConfig().rlef.group_size == 1
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -188,6 +195,8 @@ def test_an_empty_collection_stops_with_a_sentence(judge: Any, tmp_path: Path) -
         ("rlef: {learning_rate: 10}", "learning_rate is 10.0"),
         ("rlef: {algorithm: ppo2}", "rlef.algorithm is 'ppo2'; use one of rlef"),
         ("task: {feedback: loud}", "there is no feedback named 'loud'"),
+        ("rlef: {algorithm: grpo, group: 1}", "algorithm 'grpo' compares episodes on one problem; set group to 2 or more"),
+        ("rlef: {algorithm: grpo, episodes: 12}", "group is 8; it must divide the 12 episodes"),
         ("task: 3", "task is 3; it must be a mapping"),
         ("a: [", "is not YAML"),
         ("seed: 1\nseed: 2", "sets 'seed' a second time in line 2"),
