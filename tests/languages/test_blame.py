@@ -148,7 +148,7 @@ def test_what_makes_a_trusting_interactor_crash_is_wrong(source: str, verdict: s
 
 def test_an_interactor_that_loops_when_its_partner_is_gone_is_not_blamed(local: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blame, "LEAST_S", 0.5)
-    limits = Limits(time_limit_s=0.25, memory_mb=256, output_kb=64)
+    limits = Limits(time_limit_s=1.0, memory_mb=256, output_kb=64)
     subject = replace(problem(Checker(kind="interactor", program=LOOPS_AT_THE_END), "357\n"), limits=limits)
     report = local.judge(subject, "print('x')")
     assert (report.verdict, report.results[0].error) == (Verdict.WRONG_ANSWER, FAULT_OF_TALK)
@@ -168,7 +168,7 @@ def test_an_interactor_that_fails_whoever_talks_is_our_failure(
     program: str, known: tuple[str, ...], source: str, local: Judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blame, "LEAST_S", 0.5)
-    limits = Limits(time_limit_s=0.25, memory_mb=256, output_kb=64)
+    limits = Limits(time_limit_s=1.0, memory_mb=256, output_kb=64)
     subject = replace(problem(Checker(kind="interactor", program=program), "357\n", correct_solutions=known), limits=limits)
     assert local.judge(subject, source).verdict is Verdict.JUDGE_ERROR
 
